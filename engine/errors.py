@@ -1,0 +1,65 @@
+"""What can go wrong, and what the user can do about it.
+
+Every error of the engine is one line: what happened, then what to do. The command line prints that line and exits with
+the status named in the class; it never shows a traceback for one of these.
+"""
+
+
+class MugvosError(Exception):
+    """Base of all errors that the engine raises on purpose.
+
+    `what` names the thing and the fault, `hint` the next step; `str(error)` is both on one line.
+    """
+
+    exit_status = 2
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        self.what = " ".join(what.split())
+        self.hint = " ".join(hint.split())
+        super().__init__(f"{self.what}: {self.hint}" if self.hint else self.what)
+
+
+class UsageError(MugvosError):
+    """Options that contradict each other or values out of range."""
+
+
+class VideoError(MugvosError):
+    """A video or a folder of frames that cannot be read or written."""
+
+
+class MaskError(MugvosError):
+    """A mask image that is no usable mask: wrong size, empty, smoothed edges, colour."""
+
+
+class StoreError(MugvosError):
+    """A mask store that cannot be read, written, merged or resumed."""
+
+
+class StoreVersionError(StoreError):
+    """A store written by a newer version of the schema."""
+
+
+class FormatError(MugvosError):
+    """A file of a foreign format (COCO, SA-V, DAVIS palette, ...) that does not hold what it should."""
+
+
+class CheckpointError(MugvosError):
+    """A weights file that is damaged, belongs to another model, or holds values that are not finite."""
+
+
+class EvaluationError(MugvosError):
+    """Predictions and ground truth that cannot be compared."""
+
+
+class OutputError(MugvosError):
+    """An output that cannot be written: exists already, no permission, disk full."""
+
+
+class MissingDependencyError(MugvosError):
+    """An optional package is needed; the hint says how to install it."""
+
+
+class PartialFailure(MugvosError):
+    """Some of several items failed; the rest is done and kept."""
+
+    exit_status = 1

@@ -1,0 +1,1 @@
+"""The command line of mugvos: reads arguments, calls `engine`, prints."""
