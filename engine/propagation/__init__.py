@@ -1,0 +1,1 @@
+"""One tracker a method behind one interface, and the one loop that drives any of them."""
