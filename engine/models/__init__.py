@@ -1,0 +1,1 @@
+"""The networks, one folder each: config, network, key names. They know tensors; time and files are elsewhere."""

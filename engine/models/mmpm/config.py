@@ -1,0 +1,107 @@
+"""Every size of MMPM as plain values, found by name.
+
+The published networks use SAM's ViT twice and predict at stride 16 ("vit"). The light form ("conv") keeps MMPM's
+parts and their roles, but encodes with convolutions, matches at stride 8 and refines its masks to stride 2.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from engine.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class ViTConfig:
+    """SAM's ViT: width, depth, heads, blocks with global attention, window side."""
+
+    embed_dim: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
+    window_size: int = 14
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    """Widths of the light image encoder at strides 2, 4, 8 and 16."""
+
+    widths: tuple[int, int, int, int] = (24, 48, 96, 160)
+
+
+@dataclass(frozen=True)
+class MMPMConfig:
+    """All that is needed to build an MMPM.
+
+    image_side: long side of the network's input in pixels. square: pad to a square of that side (the ViTs need it).
+    stride: of keys, values and hidden state. local_read: read the previous frame once more near the same place.
+    interval, memory_frames, top_k: what the model was trained for, used when nobody asks for anything else.
+    """
+
+    name: str
+    form: Literal["vit", "conv"]
+    image_side: int = 1024
+    square: bool = True
+    stride: int = 16
+    feature_dim: int = 256
+    key_dim: int = 64
+    value_dim: int = 512
+    hidden_dim: int = 64
+    single_object: bool = False
+    local_read: bool = False
+    interval: int = 5
+    memory_frames: int = 10
+    top_k: int | None = None
+    image_encoder: ViTConfig = field(default_factory=ViTConfig)
+    value_encoder: ViTConfig = field(default_factory=ViTConfig)
+    conv: ConvConfig = field(default_factory=ConvConfig)
+
+    @property
+    def mask_channels(self) -> int:
+        """Mask planes beside RGB in the value encoder: the object's own and, if there may be more, the others'."""
+        return 1 if self.single_object else 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as they travel with the weights."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "MMPMConfig":
+        """The inverse of `as_dict`. Raises CheckpointError for names or types that do not belong here."""
+        try:
+            plain = dict(values)
+            for part in ("image_encoder", "value_encoder"):
+                vit = dict(plain.get(part, {}))
+                if "global_attn_indexes" in vit:
+                    vit["global_attn_indexes"] = tuple(vit["global_attn_indexes"])
+                plain[part] = ViTConfig(**vit)
+            plain["conv"] = ConvConfig(widths=tuple(plain["conv"]["widths"])) if "conv" in plain else ConvConfig()
+            return cls(**plain)
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"the model description inside the weights is damaged ({error})") from error
+
+
+_VIT_L = ViTConfig(1024, 24, 16, (5, 11, 17, 23))
+_VIT_H = ViTConfig(1280, 32, 16, (7, 15, 23, 31))
+
+CONFIGS: dict[str, MMPMConfig] = {
+    config.name: config
+    for config in (
+        MMPMConfig("mmpm-vit-b", "vit"),
+        MMPMConfig("mmpm-vit-l", "vit", image_encoder=_VIT_L),
+        MMPMConfig("mmpm-vit-h", "vit", image_encoder=_VIT_H),
+        MMPMConfig(
+            "mmpm-tiny",
+            "conv",
+            image_side=480,
+            square=False,
+            stride=8,
+            feature_dim=96,
+            key_dim=48,
+            value_dim=96,
+            hidden_dim=32,
+            single_object=True,
+            local_read=True,
+            top_k=32,
+        ),
+    )
+}

@@ -1,0 +1,125 @@
+"""The light form of MMPM's parts, for CPUs and for training from nothing.
+
+Same roles and interfaces as the published parts. Left where it pays: convolutions for ViTs, stride 8 instead of 16,
+a value encoder that reuses the image features, a decoder that refines at strides 4 and 2 with the image's finer features.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.models.mmpm.config import MMPMConfig
+from engine.models.mmpm.features import Features
+from engine.nn.blocks import FusionBlock, HiddenGate, ResidualBlock, per_object
+
+
+def _conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs))
+
+
+class _NormBlock(nn.Module):
+    """A residual block with batch normalisation, optionally halving the resolution."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = _conv_norm(inputs, outputs, stride)
+        self.conv2 = _conv_norm(outputs, outputs)
+        self.skip: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv2(F.relu(self.conv1(x))) + self.skip(x))
+
+
+class ConvImageEncoder(nn.Module):
+    """A small residual network to stride 16, whose context is added back to stride 8."""
+
+    def __init__(self, config: MMPMConfig) -> None:
+        super().__init__()
+        w2, w4, w8, w16 = config.conv.widths
+        self.stem = _conv_norm(3, w2, 2)
+        self.layer4 = nn.Sequential(_NormBlock(w2, w4, 2), _NormBlock(w4, w4))
+        self.layer8 = nn.Sequential(_NormBlock(w4, w8, 2), _NormBlock(w8, w8))
+        self.layer16 = nn.Sequential(_NormBlock(w8, w16, 2), _NormBlock(w16, w16))
+        self.lateral = nn.Conv2d(w8, config.feature_dim, 1)
+        self.top = nn.Conv2d(w16, config.feature_dim, 1)
+        self.out = _NormBlock(config.feature_dim, config.feature_dim)
+
+    def features(self, image: Tensor) -> Features:
+        """Normalised (B, 3, H, W), sides multiples of 16 -> coarse at stride 8, fine at strides 4 and 2."""
+        f2 = F.relu(self.stem(image))
+        f4 = self.layer4(f2)
+        f8 = self.layer8(f4)
+        top = self.top(self.layer16(f8))
+        context = F.interpolate(top, size=f8.shape[-2:], mode="bilinear", align_corners=False)
+        return Features(self.out(self.lateral(f8) + context), (f4, f2))
+
+
+class ConvValueEncoder(nn.Module):
+    """Masks and colours brought to stride 8 by two strided convolutions, fused with the image features."""
+
+    def __init__(self, config: MMPMConfig) -> None:
+        super().__init__()
+        planes, width = 3 + config.mask_channels, config.feature_dim
+        self.patch = nn.Conv2d(planes, width // 2, 4, stride=4)
+        self.reduce = nn.Conv2d(width // 2, width, 3, stride=2, padding=1)
+        self.mix = ResidualBlock(width, width)
+        self.fuser = FusionBlock(2 * width, config.value_dim, skip_kernel=1)
+        self.hidden_reinforce = HiddenGate(config.value_dim, config.hidden_dim)
+
+    def forward(
+        self, image: Tensor, features: Features, hidden: Tensor, planes: Tensor, deep: bool
+    ) -> tuple[Tensor, Tensor]:
+        """image (B, 3, H, W), planes (B, n, 1 or 2, H, W) -> value (B, n, C_v, H/8, W/8), hidden."""
+        rgb = F.conv2d(image, self.patch.weight[:, :3], self.patch.bias, stride=4)
+        own = per_object(self._patch_masks, planes)
+        value = self.fuser(features.coarse, per_object(self._reduce, rgb.unsqueeze(1) + own))
+        return value, self.hidden_reinforce(value, hidden) if deep else hidden
+
+    def _patch_masks(self, planes: Tensor) -> Tensor:
+        """The masks' share of the (linear) patch convolution; the image's share is the same for all objects."""
+        return F.conv2d(planes, self.patch.weight[:, 3:], stride=4)
+
+    def _reduce(self, x: Tensor) -> Tensor:
+        return self.mix(self.reduce(F.relu(x)))
+
+
+class ConvMaskDecoder(nn.Module):
+    """Fuse at stride 8, then refine at strides 4 and 2; the hidden state is updated at stride 8."""
+
+    def __init__(self, config: MMPMConfig) -> None:
+        super().__init__()
+        w2, w4, _, _ = config.conv.widths
+        reads = 2 if config.local_read else 1
+        width = config.value_dim
+        self.fuser = FusionBlock(
+            config.feature_dim + reads * config.value_dim + config.hidden_dim, width, skip_kernel=1
+        )
+        self.hidden_update = HiddenGate(width, config.hidden_dim)
+        self.up4 = nn.Conv2d(width, w4, 1)
+        self.skip4 = nn.Conv2d(w4, w4, 1)
+        self.refine4 = ResidualBlock(w4, w4)
+        self.up2 = nn.Conv2d(w4, w2, 1)
+        self.skip2 = nn.Conv2d(w2, w2, 1)
+        self.refine2 = nn.Conv2d(w2, w2, 3, padding=1)
+        self.pred = nn.Conv2d(w2, 1, 3, padding=1)
+
+    def forward(
+        self, features: Features, readout: Tensor, hidden: Tensor, update: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """readout (B, n, reads * C_v, H/8, W/8) -> logits (B, n, H, W) and, if asked, a new hidden."""
+        fused = self.fuser(features.coarse, torch.cat([readout, hidden], 2))
+        new_hidden = self.hidden_update(fused, hidden) if update else None
+        objects = fused.shape[1]
+        f4, f2 = features.fine
+        x = self.refine4(_rise(self.up4(F.relu(fused.flatten(0, 1))), self.skip4(f4), objects))
+        x = self.refine2(F.relu(_rise(self.up2(F.relu(x)), self.skip2(f2), objects)))
+        logits = F.interpolate(self.pred(F.relu(x)), scale_factor=2, mode="bilinear", align_corners=False)
+        return logits.unflatten(0, (-1, objects)).squeeze(2), new_hidden
+
+
+def _rise(x: Tensor, skip: Tensor, objects: int) -> Tensor:
+    """x (B * n, C, h, w) doubled, plus the image's skip (B, C, 2h, 2w) for each of its n objects."""
+    doubled = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+    return (doubled.unflatten(0, (-1, objects)) + skip.unsqueeze(1)).flatten(0, 1)
