@@ -1,0 +1,223 @@
+"""What the command line says: messages and progress on standard error, results on standard output.
+
+Knows streams, verbosity and exit statuses. Knows nothing of commands, and of the engine only its errors. Rich is
+imported when a progress bar is really drawn.
+"""
+
+import errno
+import json
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO
+
+from engine.errors import MugvosError
+
+DONE, PARTLY, UNUSABLE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+"""Exit statuses. 70 is EX_SOFTWARE of sysexits.h, so that a bug is never mistaken for "done in part"."""
+
+_SECONDS_BETWEEN_LINES = 10.0
+_OUT_OF_MEMORY = ("OutOfMemoryError", "ArrayMemoryError", "MemoryError")
+
+
+@dataclass
+class Settings:
+    """What the shared options -q, -v and --debug say. One process is one command, so there is one of these."""
+
+    quiet: bool = False
+    verbosity: int = 0
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def reset() -> None:
+    """Back to what holds before any option is read; `--debug` may come from the environment."""
+    settings.quiet, settings.verbosity = False, 0
+    settings.debug = os.environ.get("MUGVOS_DEBUG", "0").lower() not in ("", "0", "false", "no")
+
+
+class ProgressCallback(Protocol):
+    """What the engine calls: `done` of `total` units, `total` where it became known or changed."""
+
+    def __call__(self, done: int, total: int | None = None) -> None: ...
+
+
+def info(message: str) -> None:
+    """A message for people, on standard error; `-q` silences it."""
+    if not settings.quiet:
+        _say(message)
+
+
+def detail(message: str, level: int = 1) -> None:
+    """A message shown with -v (level 1) or -vv (level 2)."""
+    if settings.verbosity >= level and not settings.quiet:
+        _say(message)
+
+
+def warn(message: str) -> None:
+    """Something the user should know although the work goes on; shown with `-q` too."""
+    _say(f"{_painted('mugvos: warning:', 33)} {message}")
+
+
+def error(message: str) -> None:
+    """The one line that says what went wrong."""
+    _say(f"{_painted('mugvos: error:', 31)} {message}")
+
+
+def result(text: str) -> None:
+    """A result, on standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
+
+
+def emit_json(document: Any) -> None:
+    """One JSON document on standard output. Numbers that are not finite become null, arrays become lists."""
+    result(json.dumps(_plain(document), indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Aligned columns on standard output, numbers to the right, two spaces between; the last column is not padded."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
+    numeric = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
+    for line in [list(columns), *cells]:
+        parts = (
+            cell.rjust(w) if right else cell.ljust(w) for cell, w, right in zip(line, widths, numeric, strict=True)
+        )
+        result("  ".join(parts).rstrip())
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[ProgressCallback]:
+    """A progress display on standard error; yields the callback for the engine.
+
+    A bar on a terminal, a plain line every ten seconds otherwise, nothing with `-q`.
+    """
+    if settings.quiet:
+        yield lambda done, total=None: None
+    elif _is_terminal(sys.stderr):
+        with _bar(label, total) as update:
+            yield update
+    else:
+        yield _Lines(label, total)
+
+
+def status_of(fault: BaseException) -> int:
+    """Say in one line what went wrong and return the exit status; `--debug` adds the traceback."""
+    if settings.debug:
+        traceback.print_exception(fault, file=sys.stderr)
+    if isinstance(fault, KeyboardInterrupt):
+        error("interrupted; what was finished is kept")
+        return INTERRUPTED
+    if isinstance(fault, BrokenPipeError):
+        close_output()
+        return PARTLY
+    if isinstance(fault, MugvosError):
+        error(str(fault))
+        return fault.exit_status
+    message = _known(fault)
+    if message is not None:
+        error(message)
+        return UNUSABLE
+    cause = " ".join(f"{type(fault).__name__}: {fault}".split())
+    error(f"this is a bug in mugvos: {cause}: please report it with the output of the same command and --debug")
+    return BUG
+
+
+def close_output() -> None:
+    """Nobody reads standard output any more: send the rest nowhere, so that closing it at exit fails no more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _known(fault: BaseException) -> str | None:
+    """The line for faults that are the machine's or the user's rather than ours; None for others."""
+    if type(fault).__name__ in _OUT_OF_MEMORY:
+        return "out of memory: use smaller frames or fewer tracks at once, another --device, or --precision bf16"
+    if isinstance(fault, OSError) and fault.errno in _OS_FAULTS:
+        what = f"{fault.filename}: " if fault.filename is not None else ""
+        return f"{what}{(fault.strerror or 'failed').lower()}: {_OS_FAULTS[fault.errno]}"
+    return None
+
+
+_OS_FAULTS = {
+    errno.ENOSPC: "free some space or write elsewhere with -o; earlier outputs are untouched",
+    errno.EDQUOT: "free some space or write elsewhere with -o; earlier outputs are untouched",
+    errno.EACCES: "check the permissions or choose another path",
+    errno.EPERM: "check the permissions or choose another path",
+    errno.EROFS: "choose a path on a file system that can be written",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path; one of its parts is a file",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.EIO: "the disk or network drive failed; try another path",
+}
+
+
+class _Lines:
+    """Progress where nobody watches: one line every ten seconds and one at the end."""
+
+    def __init__(self, label: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.label, self.total, self.clock = label, total, clock
+        self.said = clock()
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        self.total = self.total if total is None else total
+        finished = self.total is not None and done >= self.total
+        if finished or self.clock() - self.said >= _SECONDS_BETWEEN_LINES:
+            self.said = self.clock()
+            _say(f"{self.label}: {done}" + (f"/{self.total}" if self.total else ""))
+
+
+@contextmanager
+def _bar(label: str, total: int | None) -> Iterator[ProgressCallback]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(label, total=total)
+
+        def update(done: int, total: int | None = None) -> None:
+            if total is not None:
+                bars.update(task, total=total)
+            bars.update(task, completed=done)
+
+        yield update
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _painted(text: str, colour: int) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if _is_terminal(sys.stderr) and not os.environ.get("NO_COLOR") else text
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _plain(value: Any) -> Any:
+    """`value` with only what JSON has; numpy's scalars and arrays are known by their `tolist`."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)

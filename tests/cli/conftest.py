@@ -1,0 +1,35 @@
+"""The command line run inside the process: `cli("info", "tracks.h5")` gives status, out and err."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mugvos_cli import console
+from mugvos_cli.main import program
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Outcome]:
+    """Runs `mugvos ARGS...` without the user's own configuration."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+
+    def run(*args: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            program().main([str(arg) for arg in args])
+        streams = capsys.readouterr()
+        console.reset()
+        return Outcome(int(end.value.code or 0), streams.out, streams.err)
+
+    return run
