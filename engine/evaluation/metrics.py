@@ -1,0 +1,94 @@
+"""Region similarity J and boundary accuracy F of binary masks, as the DAVIS benchmark defines them.
+
+Knows arrays. Knows nothing of files, videos or object identities. J is Jaccard's index; F matches boundaries within
+0.8 % of the image diagonal (Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object
+Segmentation", CVPR 2016, section 5.1). Counts are whole numbers, so the scores equal the reference tool's to the last
+bit.
+"""
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import EvaluationError
+from engine.evaluation.bits import BYTE, boundary_maps, count_bits, grow_by_disc, occupied, pack_rows, to_words
+from engine.types import BoolArray
+
+BOUNDARY_SHARE = 0.008
+
+Counts = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """What J and F are made of, each int64 (N,): one number a mask pair."""
+
+    intersection: Counts
+    union: Counts
+    boundary_predicted: Counts
+    boundary_truth: Counts
+    matched_predicted: Counts
+    matched_truth: Counts
+
+    def region(self) -> Scores:
+        """J in [0, 1], float64 (N,): intersection over union, 1 where both masks are empty."""
+        return np.divide(self.intersection, self.union, out=np.ones(len(self.union)), where=self.union > 0)
+
+    def boundary(self) -> Scores:
+        """F in [0, 1], float64 (N,): harmonic mean of boundary precision and recall.
+
+        An empty boundary is perfectly precise (or fully recalled) by itself: F is 1 where both are empty and 0 where
+        one is. A mask that fills the image has an empty boundary.
+        """
+        precision = _share(self.matched_predicted, self.boundary_predicted, empty=self.boundary_predicted == 0)
+        recall = _share(self.matched_truth, self.boundary_truth, empty=self.boundary_truth == 0)
+        precision[(self.boundary_truth == 0) & (self.boundary_predicted > 0)] = 0
+        recall[(self.boundary_predicted == 0) & (self.boundary_truth > 0)] = 0
+        total = precision + recall
+        return np.divide((2 * precision) * recall, total, out=np.zeros(len(total)), where=total > 0)
+
+
+def boundary_tolerance(height: int, width: int) -> int:
+    """Distance in pixels within which two boundary pixels match: 0.8 % of the image diagonal, rounded up."""
+    return ceil(BOUNDARY_SHARE * sqrt(height * height + width * width))
+
+
+def count_pixels(predicted: BoolArray, truth: BoolArray, void: BoolArray | None = None) -> PixelCounts:
+    """Count everything that J and F need, for N mask pairs at once.
+
+    predicted, truth: bool (N, H, W). void: bool (N, H, W), pixels taken out of both sides before anything else.
+    Raises EvaluationError if the shapes differ.
+    """
+    if predicted.shape != truth.shape or predicted.ndim != 3:
+        raise EvaluationError(f"predicted masks of shape {predicted.shape}, true masks of shape {truth.shape}")
+    count, height, width = truth.shape
+    sides = [pack_rows(predicted), pack_rows(truth)]
+    if void is not None:
+        kept = ~pack_rows(void)
+        sides = [side & kept for side in sides]
+    window = occupied(sides)
+    if window is None:
+        return PixelCounts(*np.zeros((6, count), np.int64))
+    rows, columns = window
+    both = to_words(np.concatenate([side[:, rows, columns] for side in sides]))
+    last_column = width - 1 - columns.start * BYTE if columns.stop * BYTE >= width else None
+    edges = boundary_maps(both, last_column)
+    near = grow_by_disc(edges, boundary_tolerance(height, width))
+    P, G = both[..., :count], both[..., count:]
+    total, matched = count_bits(edges), count_bits(edges & np.roll(near, count, axis=-1))
+    return PixelCounts(
+        count_bits(P & G), count_bits(P | G), total[:count], total[count:], matched[:count], matched[count:]
+    )
+
+
+def score_masks(predicted: BoolArray, truth: BoolArray, void: BoolArray | None = None) -> tuple[Scores, Scores]:
+    """J and F of N mask pairs, each float64 (N,) in [0, 1]. Arguments as for `count_pixels`."""
+    counts = count_pixels(predicted, truth, void)
+    return counts.region(), counts.boundary()
+
+
+def _share(part: Counts, whole: Counts, empty: BoolArray) -> Scores:
+    return np.divide(part, whole, out=np.ones(len(whole)), where=~empty)
