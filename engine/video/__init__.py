@@ -1,0 +1,10 @@
+"""Frames in and out: video files, folders of images, globs, lists, standard input. No torch."""
+
+from engine.video.codecs import codec_report
+from engine.video.finding import find_videos
+from engine.video.opening import open_video
+from engine.video.reader import VideoReader
+from engine.video.stills import read_image
+from engine.video.writer import VideoWriter
+
+__all__ = ["VideoReader", "VideoWriter", "codec_report", "find_videos", "open_video", "read_image"]

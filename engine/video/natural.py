@@ -1,0 +1,21 @@
+"""Natural order of file names: frame2 before frame10.
+
+Knows strings and paths. Knows nothing of what the files hold.
+"""
+
+import re
+from pathlib import Path
+
+NaturalKey = tuple[tuple[str | int, ...], str]
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+def natural_key(text: str) -> NaturalKey:
+    """Sort key that compares runs of digits as numbers and letters without case; ties fall back to the plain text."""
+    parts = _DIGITS.split(text.casefold())
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(parts)), text
+
+
+def path_key(path: Path) -> tuple[NaturalKey, ...]:
+    """Sort key of a path: natural order folder by folder, so that a/9.png comes before b/1.png."""
+    return tuple(natural_key(part) for part in path.parts)

@@ -1,0 +1,53 @@
+"""From a decoded FFmpeg frame to an upright uint8 RGB picture.
+
+Knows pixel formats and the display matrix. Knows nothing of files or of time.
+"""
+
+from typing import Any
+
+import numpy as np
+from av.sidedata.sidedata import Type
+
+from engine.types import UInt8Array
+from engine.video.stills import over_black
+
+
+def to_rgb(frame: Any) -> UInt8Array:
+    """The picture of an `av.VideoFrame`: uint8 (H, W, 3), RGB, alpha over black, turned by its display matrix."""
+    if any(component.is_alpha for component in frame.format.components):
+        image = over_black(frame.to_ndarray(format="rgba"))
+    else:
+        image = frame.to_ndarray(format="rgb24")
+    return _upright(image, frame)
+
+
+def upright_size(frame: Any) -> tuple[int, int]:
+    """(width, height) of the picture that `to_rgb` returns, without converting it."""
+    a, b = _display_matrix(frame)[0]
+    turned = abs(b) > abs(a)
+    return (frame.height, frame.width) if turned else (frame.width, frame.height)
+
+
+def _upright(image: UInt8Array, frame: Any) -> UInt8Array:
+    """Applies the nearest of the eight turns and mirrors that keep pixels on the grid."""
+    (a, b), (c, d) = _display_matrix(frame)
+    if abs(b) > abs(a):  # x of the source runs along y of the display
+        image = image.transpose(1, 0, 2)
+        a, d = c, b
+    if a < 0:
+        image = image[:, ::-1]
+    if d < 0:
+        image = image[::-1]
+    return np.ascontiguousarray(image)
+
+
+def _display_matrix(frame: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((a, b), (c, d)): a stored point (x, y) is shown at (a x + c y, b x + d y); identity where there is none.
+
+    FFmpeg keeps the nine values row by row as 32-bit fixed point; only signs and the greater of a, b matter here.
+    """
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return (1, 0), (0, 1)
+    m = np.frombuffer(bytes(data), dtype=np.int32)
+    return (int(m[0]), int(m[1])), (int(m[3]), int(m[4]))

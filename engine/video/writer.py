@@ -1,0 +1,153 @@
+"""Frames out: a video file or a folder of PNGs that appears whole or not at all.
+
+Knows names, temporary names and what can go wrong on disks. Encoding is sinks.py.
+"""
+
+import errno
+import math
+import secrets
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av.error
+import numpy as np
+
+from engine.errors import OutputError, UsageError, VideoError
+from engine.types import UInt8Array
+from engine.video import sinks
+
+_FORMATS = {
+    ".mp4": ("mp4", sinks.H264),
+    ".m4v": ("mp4", sinks.H264),
+    ".mov": ("mov", sinks.H264),
+    ".mkv": ("matroska", sinks.H264),
+    ".webm": ("webm", sinks.VP9),
+    ".gif": ("gif", sinks.GIF),
+}
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "free some space or write elsewhere"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space or write elsewhere"),
+    errno.EFBIG: ("the file would grow beyond what the system allows", "write elsewhere or write less"),
+    errno.EACCES: ("no permission to write there", "write elsewhere, or change the folder's permissions"),
+    errno.EPERM: ("no permission to write there", "write elsewhere, or change the folder's permissions"),
+    errno.EROFS: ("a read-only file system", "write elsewhere"),
+    errno.ENOENT: ("its folder does not exist", "create the folder first"),
+    errno.ENOTDIR: ("its folder is a file", "write elsewhere"),
+}
+
+
+class VideoWriter:
+    """Writes frames of one size to `path` at a constant rate; use it as a context manager.
+
+    The suffix says what is made: .mp4 .m4v .mov .mkv (H.264, yuv420p), .webm (VP9, yuv420p), .gif, or, with no suffix
+    or for an existing folder, a folder 00000.png, 00001.png, ... (lossless). An odd width or height gains one pixel
+    that repeats the edge in H.264 and VP9. `fps` is kept as a fraction; a float near 24000/1001, 30000/1001 or
+    60000/1001 means that rate. (GIF has hundredths of a second only.)
+
+    Work goes to a temporary name beside `path`; leaving the context without an exception puts it in place by one
+    rename. With an exception, or without a single frame, nothing changes. A folder is replaced only if it holds
+    nothing but PNGs.
+    Raises OutputError (cannot be written), VideoError (frame of another size or kind), UsageError (rate or size).
+    """
+
+    def __init__(self, path: str | Path, fps: Fraction | float, width: int, height: int) -> None:
+        self.path = Path(path)
+        self.rate = as_rate(fps)
+        if width < 1 or height < 1:
+            raise UsageError(f"{path}: a video of {width}x{height} pixels", "both sides need at least one pixel")
+        self._shape = (height, width, 3)
+        self._count = 0
+        self._is_folder = not self.path.suffix or self.path.is_dir()
+        if not self._is_folder and self.path.suffix.lower() not in _FORMATS:
+            known = ", ".join(_FORMATS)
+            raise OutputError(f"{path}: unknown video suffix", f"use one of {known}, or a folder for PNGs")
+        if self._is_folder:
+            _check_replaceable(self.path)
+        self._temporary = self.path.absolute().with_name(f".{self.path.absolute().name}.{secrets.token_hex(4)}.tmp")
+
+    def write(self, image: UInt8Array) -> None:
+        """Appends one frame: uint8 (height, width, 3), RGB."""
+        if image.shape != self._shape or image.dtype != np.uint8:
+            raise VideoError(
+                f"{self.path}: frame {self._count} is {image.dtype} {image.shape}, not uint8 {self._shape}",
+                "all frames of a video have one size, given when it is opened",
+            )
+        try:
+            self._sink.write(image)
+        except (OSError, av.error.FFmpegError) as error:
+            raise self._unwritable(error) from error
+        self._count += 1
+
+    def __enter__(self) -> Self:
+        try:
+            self._sink = self._open_sink()
+        except (OSError, av.error.FFmpegError) as error:
+            self._discard()
+            raise self._unwritable(error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except (OSError, av.error.FFmpegError) as failure:
+            raise self._unwritable(failure) from failure
+        finally:
+            self._sink.abandon()
+            self._discard()
+
+    def _open_sink(self) -> sinks.Sink:
+        if self._is_folder:
+            return sinks.FolderSink(self._temporary)
+        height, width = self._shape[:2]
+        muxer, choices = _FORMATS[self.path.suffix.lower()]
+        make = sinks.GifSink if choices is sinks.GIF else sinks.StreamSink
+        return make(self._temporary, muxer, sinks.available(choices), self.rate, width, height)
+
+    def _finish(self) -> None:
+        if not self._count:
+            raise OutputError(f"{self.path}: no frame was written", "the video it is made from yielded none")
+        self._sink.finish()
+        if self._is_folder and self.path.exists():
+            shutil.rmtree(self.path)
+        self._temporary.replace(self.path)
+
+    def _discard(self) -> None:
+        """Removes the temporary file or folder if it is still there."""
+        if self._temporary.is_dir():
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        else:
+            self._temporary.unlink(missing_ok=True)
+
+    def _unwritable(self, error: Exception) -> OutputError:
+        number = getattr(error, "errno", None)
+        reason, hint = _REASONS.get(number or 0, (str(error), "check the folder, or write elsewhere"))
+        return OutputError(f"{self.path}: cannot be written, {reason}", hint)
+
+
+def as_rate(fps: Fraction | float) -> Fraction:
+    """Frames a second as a fraction: fractions as they are, floats near n * 1000 / 1001 as that, others rounded to
+    1/1001 at most. Raises UsageError unless 0 < fps <= 1000."""
+    if not (math.isfinite(fps) and 0 < fps <= 1000):
+        raise UsageError(f"a frame rate of {fps}", "give frames a second, above 0 and at most 1000")
+    if isinstance(fps, Fraction | int):
+        return Fraction(fps)
+    television = Fraction(round(fps) * 1000, 1001)
+    if round(fps) in (24, 30, 48, 60, 120) and abs(fps - float(television)) < 0.005:
+        return television
+    return max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
+
+
+def _check_replaceable(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: a file without suffix", "add .mp4 for a video, or give a folder for PNGs")
+    strange = next((p for p in folder.iterdir() if p.suffix.lower() != ".png" or p.is_dir()), None)
+    if strange is not None:
+        raise OutputError(f"{folder}: holds {strange.name}, which is no frame", "give a new or an empty folder")
