@@ -25,7 +25,7 @@ class ViTConfig:
 class ConvConfig:
     """Widths of the light image encoder at strides 2, 4, 8 and 16."""
 
-    widths: tuple[int, int, int, int] = (24, 48, 96, 160)
+    widths: tuple[int, int, int, int] = (32, 64, 128, 192)
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ CONFIGS: dict[str, MMPMConfig] = {
             image_side=480,
             square=False,
             stride=8,
-            feature_dim=96,
-            key_dim=48,
-            value_dim=96,
+            feature_dim=128,
+            key_dim=64,
+            value_dim=128,
             hidden_dim=32,
             single_object=True,
             local_read=True,

@@ -1,0 +1,157 @@
+"""The training loop: steps, schedule, weight average, checkpoints that a killed run goes on from."""
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.errors import CheckpointError, MugvosError
+from engine.models.mmpm.losses import kept_fraction
+from engine.models.mmpm.network import MMPM
+from engine.training.average import WeightAverage
+from engine.training.settings import TrainSettings
+from engine.training.step import StepResult, training_step
+
+
+class ClipSource(Protocol):
+    """Where clips come from. `generator` is all its randomness, so that a resumed run draws the next batch."""
+
+    generator: torch.Generator
+
+    def batch(self, clips: int) -> tuple[Tensor, Tensor]:
+        """Images (B, T, 3, S, S) in [0, 1] and masks (B, T, S, S) in {0, 1} of the target track."""
+        ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a step reports: its number (from 1), smoothed loss and region similarity, the learning rate."""
+
+    step: int
+    loss: float
+    iou: float
+    rate: float
+
+
+class Trainer:
+    """One run. `checkpoint` is the file that holds everything needed to go on."""
+
+    def __init__(self, model: MMPM, clips: ClipSource, settings: TrainSettings, checkpoint: Path) -> None:
+        self.model = model.train().to(memory_format=torch.channels_last)
+        self.clips = clips
+        self.settings = settings
+        self.checkpoint = checkpoint
+        self.average = WeightAverage(model, settings.ema)
+        self.optimizer = torch.optim.AdamW(
+            [p for p in model.parameters() if p.requires_grad], settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.step = 0
+        self._smooth = {"loss": 0.0, "iou": 0.0}
+
+    def run(self, on_step: Callable[[Progress], None] | None = None) -> None:
+        """Train to the end, saving a checkpoint now and then. Raises MugvosError where the loss is not finite."""
+        while self.step < self.settings.steps:
+            progress = self._advance()
+            if on_step is not None:
+                on_step(progress)
+            if self.step % self.settings.checkpoint_every == 0 or self.step == self.settings.steps:
+                self.save()
+
+    def _advance(self) -> Progress:
+        settings = self.settings
+        rate = learning_rate(self.step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        images, masks = self.clips.batch(settings.batch)
+        kept = kept_fraction(self.step, settings.hard_from, settings.hard_to)
+        result = training_step(self.model, images, masks, self._deep_flags(), kept)
+        self._apply(result, images, masks)
+        self.average.update(self.model)
+        self.step += 1
+        blend = 1 - min(0.98, self.step / (self.step + 1))
+        for name, value in (("loss", result.loss.item()), ("iou", result.iou)):
+            self._smooth[name] += blend * (value - self._smooth[name])
+        return Progress(self.step, self._smooth["loss"], self._smooth["iou"], rate)
+
+    def _apply(self, result: StepResult, images: Tensor, masks: Tensor) -> None:
+        if not math.isfinite(result.loss.item()):
+            where = self.checkpoint.with_suffix(".bad-batch.pt")
+            torch.save({"images": images, "masks": masks, "step": self.step}, where)
+            raise MugvosError(
+                f"the loss is not finite at step {self.step}",
+                f"the batch is saved in {where}; try a lower --lr, and run again to go on from the last checkpoint",
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        result.loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+
+    def _deep_flags(self) -> list[bool]:
+        """Frame 0 always, later ones by a coin (specification section 8)."""
+        generator = self.clips.generator
+        coins = torch.rand(self.settings.clips.frames - 1, generator=generator, device=generator.device)
+        return [True, *(coins < self.settings.deep_probability).tolist()]
+
+    def save(self) -> None:
+        """Write the checkpoint whole or not at all."""
+        state = {
+            "settings": self.settings.as_dict(),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average.state,
+            "updates": self.average.updates,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.clips.generator.get_state(),
+            "smooth": self._smooth,
+        }
+        temporary = self.checkpoint.with_name(self.checkpoint.name + ".part")
+        with temporary.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.checkpoint)
+
+    def resume(self) -> bool:
+        """Go on from the checkpoint if there is one. Raises CheckpointError if it belongs to another run."""
+        if not self.checkpoint.exists():
+            return False
+        state = _read_checkpoint(self.checkpoint)
+        if TrainSettings.from_dict(state["settings"]) != self.settings:
+            raise CheckpointError(
+                f"{self.checkpoint}: an unfinished run with other settings ({_differences(state['settings'], self.settings)})",
+                "give the same options to go on, or --overwrite to start anew",
+            )
+        self.step, self._smooth = state["step"], state["smooth"]
+        self.model.load_state_dict(state["model"])
+        self.average.load(state["average"], state["updates"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.clips.generator.set_state(state["generator"])
+        return True
+
+
+def learning_rate(step: int, settings: TrainSettings) -> float:
+    """Linear warm-up, then half a cosine down to the final rate."""
+    if step < settings.warmup:
+        return settings.learning_rate * (step + 1) / settings.warmup
+    done = (step - settings.warmup) / max(settings.steps - settings.warmup, 1)
+    span = settings.learning_rate - settings.final_rate
+    return settings.final_rate + span * (1 + math.cos(math.pi * done)) / 2
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state["settings"]["clips"]["motion"]
+    except Exception as error:
+        raise CheckpointError(f"{path}: a damaged training checkpoint", "--overwrite starts the run anew") from error
+    return state
+
+
+def _differences(saved: dict[str, Any], wanted: TrainSettings) -> str:
+    now = wanted.as_dict()
+    return ", ".join(f"{name}: {saved.get(name)} there, {now[name]} here" for name in now if saved.get(name) != now[name])
