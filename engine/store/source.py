@@ -44,7 +44,7 @@ class MaskSource(Protocol):
 
     @property
     def format(self) -> str:
-        """"store", "mugvos", "davis", "coco", "youtube-vis", "sa-v", "pipeline" or "ndjson"."""
+        """ "store", "mugvos", "davis", "coco", "youtube-vis", "sa-v", "pipeline" or "ndjson"."""
         ...
 
     @property

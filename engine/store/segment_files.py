@@ -1,0 +1,61 @@
+"""One segment of a resumable run: the records of some frames as one NPZ file. Knows records and bytes."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engine.errors import StoreError
+from engine.store import rows, schema
+from engine.types import MaskRecord
+
+
+def segment_name(number: int) -> str:
+    """File name of a segment, counted from 0."""
+    return f"segment-{number:06d}.npz"
+
+
+def read_segment(path: Path) -> list[MaskRecord]:
+    """The records of a segment. Raises StoreError if the file is missing or damaged (NPZ carries checksums)."""
+    try:
+        return unpack_records(path.read_bytes())
+    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> StoreError:
+    """The error for a file of an unfinished run that cannot be read."""
+    return StoreError(f"{path}: a part of an unfinished run is damaged", "pass --overwrite to start again")
+
+
+def pack_records(records: Sequence[MaskRecord]) -> bytes:
+    """Records as the bytes of a segment."""
+    offsets = np.cumsum([0, *(len(record.counts) for record in records)])
+    points = np.cumsum([0, *(len(record.points) for record in records)])
+    table = [
+        rows.mask_row(record, int(o), int(p)) for record, o, p in zip(records, offsets[:-1], points[:-1], strict=True)
+    ]
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        masks=np.array(table, schema.MASK_TYPE),
+        counts=np.frombuffer(b"".join(record.counts for record in records), np.uint8),
+        points=rows.point_rows([point for record in records for point in record.points]),
+    )
+    return buffer.getvalue()
+
+
+def unpack_records(data: bytes) -> list[MaskRecord]:
+    """Records of the bytes of a segment."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        table, counts, points = arrays["masks"], arrays["counts"].tobytes(), arrays["points"]
+    return [
+        rows.record_of_row(
+            row,
+            counts[row["offset"] : row["offset"] + row["length"]],
+            rows.points_of_rows(points[row["first_point"] : row["first_point"] + row["points"]]),
+        )
+        for row in table
+    ]

@@ -1,0 +1,142 @@
+"""Writing a mask store: the file appears whole under its name when the writer closes, or not at all.
+
+Knows the schema and HDF5. Holds at most a few megabytes of a clip at a time. `-` writes to standard output on closing.
+"""
+
+import datetime
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+import engine
+from engine.errors import StoreError
+from engine.store import atomic, schema
+from engine.store.clip_writer import ClipWriter
+from engine.store.spool import STDIO, write_output, writing
+from engine.types import BoolArray, MaskRecord, Track
+
+
+class StoreWriter:
+    """A new mask store. Use as context manager: an error inside leaves no file and keeps what was there before.
+
+    Raises OutputError if `path` exists and `overwrite` is False, or cannot be written. Missing folders are made.
+    """
+
+    def __init__(self, path: str | Path, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self._overwrite = overwrite
+        self._names: set[str] = set()
+        if str(path) == STDIO:
+            self._folder = tempfile.TemporaryDirectory(prefix="mugvos-")
+            self._temporary = Path(self._folder.name) / "store.h5"
+        else:
+            atomic.refuse_existing(self.path, overwrite)
+            self._temporary = atomic.temporary_beside(self.path)
+        with writing(self.path):
+            self.file = h5py.File(self._temporary, "w", libver=("v110", "v110"))
+        self._write_header()
+
+    def add_clip(
+        self,
+        name: str,
+        width: int,
+        height: int,
+        frame_count: int,
+        tracks: Sequence[Track],
+        records: Iterable[MaskRecord],
+        source: str = "",
+        fps: Fraction | float | None = None,
+        provenance: dict[str, Any] | None = None,
+        complete: bool = True,
+        frames: Sequence[int] | None = None,
+        times: Sequence[float] | None = None,
+        voids: Iterable[tuple[int, BoolArray]] = (),
+    ) -> None:
+        """Write one clip. `records` come in order of frame (any order of tracks inside one), and are not kept.
+
+        `tracks` is read after `records` is used up, so it may grow meanwhile. `frames` are the frame numbers that the
+        clip holds, ascending, `times` their seconds; without them the frames are 0..frame_count-1 and all that occur in
+        `records`. `voids` are (frame, bool (H, W)) of pixels declared to belong to nothing, by frame. Raises StoreError
+        for a clip name used twice, a record of an unknown track or frame, two records of one track in one frame.
+        """
+        name = schema.clean_text(name)
+        self._check_new(name)
+        if not schema.plausible(height, width):
+            raise StoreError(f"clip {name!r}: a size of {width}x{height} cannot be", "check the source of the masks")
+        with writing(self.path):
+            group = self.file.create_group(f"{schema.CLIPS}/{schema.key_of_name(name)}")
+            attributes = {"width": width, "height": height, "frame_count": frame_count}
+            group.attrs.update({key: np.int64(value) for key, value in attributes.items()})
+            group.attrs["source"] = schema.clean_text(source)
+            group.attrs["fps"] = schema.fps_attribute(fps)
+            group.attrs["complete"] = np.bool_(complete)
+            group.attrs["provenance"] = json.dumps(provenance or {})
+            clip = ClipWriter(group, name, height, width)
+            clip.write_masks(records)
+            clip.write_voids(voids)
+            clip.write_tracks(tracks)
+            clip.write_frames(range(frame_count) if frames is None else frames, times, extend=frames is None)
+
+    def copy_clip(self, name: str, group: h5py.Group) -> None:
+        """Copy a clip of another open store as it is."""
+        self._check_new(name)
+        with writing(self.path):
+            group.file.copy(group, self.file[schema.CLIPS], schema.key_of_name(name))
+
+    def close(self) -> None:
+        """Finish the file and give it its name (or send it to standard output)."""
+        with writing(self.path):
+            self.file.close()
+        if str(self.path) == STDIO:
+            write_output(self._temporary)
+            self._folder.cleanup()
+        else:
+            atomic.refuse_existing(self.path, self._overwrite)
+            atomic.publish(self._temporary, self.path)
+
+    def discard(self) -> None:
+        """Drop what was written."""
+        try:
+            self.file.close()
+        finally:
+            atomic.remove(self._temporary)
+            if str(self.path) == STDIO:
+                self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.discard()
+            return
+        try:
+            self.close()
+        except BaseException:
+            atomic.remove(self._temporary)
+            raise
+
+    def _check_new(self, name: str) -> None:
+        if not name:
+            raise StoreError("a clip without a name cannot be stored", "give it one")
+        if name in self._names:
+            raise StoreError(f"clip {name!r} is there twice", "rename one of the two")
+        self._names.add(name)
+
+    def _write_header(self) -> None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        with writing(self.path):
+            self.file.attrs["format"] = schema.FORMAT_NAME
+            self.file.attrs["schema"] = np.int64(schema.SCHEMA_VERSION)
+            self.file.attrs["software"] = f"mugvos {engine.__version__}"
+            self.file.attrs["created"] = now
+            self.file.create_group(schema.CLIPS)
