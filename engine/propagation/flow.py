@@ -1,0 +1,71 @@
+"""Carrying masks along by optical flow: the baseline that every learned tracker has to beat.
+
+Each mask is read where the backward flow points. Nothing is remembered but the last masks, so errors accumulate and what
+was hidden once never comes back.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.errors import MaskError
+from engine.masks.warp import warp_backward
+from engine.types import BoolArray, FloatArray, UInt8Array
+
+Flow = Callable[[UInt8Array, UInt8Array], FloatArray]
+
+
+class FlowTracker:
+    """A Tracker (see engine.propagation.tracker) over any optical flow. Masks stay soft between frames."""
+
+    def __init__(self, flow: Flow, exclusive: bool = False) -> None:
+        self._flow = flow
+        self._exclusive = exclusive
+        self._frame = np.zeros((0, 0, 3), np.uint8)
+        self._masks = np.zeros((0, 0, 0), np.float32)
+
+    def start(self, frame: UInt8Array, masks: BoolArray) -> None:
+        """Begin with bool (N, H, W)."""
+        _check_size(frame, masks)
+        self._frame, self._masks = frame, masks.astype(np.float32)
+
+    def step(self, frame: UInt8Array, last: bool = False) -> FloatArray:
+        """Masks read along the flow from this frame back to the previous one."""
+        if frame.shape != self._frame.shape:
+            raise MaskError(f"a frame of {frame.shape[1]}x{frame.shape[0]} after one of {self._frame.shape[1::-1]}")
+        self._masks = warp_backward(self._masks, self._flow(frame, self._frame))
+        self._frame = frame
+        if not self._exclusive or len(self._masks) < 2:
+            return self._masks
+        winner = self._masks.argmax(0)[None] == np.arange(len(self._masks))[:, None, None]
+        return np.where(winner, self._masks, np.minimum(self._masks, 0.5)).astype(np.float32)
+
+    def add(self, frame: UInt8Array, masks: BoolArray) -> None:
+        """More tracks on the frame that was stepped last."""
+        _check_size(frame, masks)
+        self._masks = np.concatenate([self._masks, masks.astype(np.float32)])
+
+    def correct(self, rows: Sequence[int], masks: BoolArray) -> None:
+        """New masks for existing tracks."""
+        self._masks[list(rows)] = masks
+
+    def drop(self, rows: Sequence[int]) -> None:
+        """End tracks."""
+        self._masks = np.delete(self._masks, list(rows), axis=0)
+
+    def state(self) -> dict[str, Any]:
+        """The last frame and the last masks."""
+        return {"frame": self._frame, "masks": self._masks}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on after `state`."""
+        self._frame, self._masks = np.asarray(state["frame"]), np.array(state["masks"], np.float32)
+
+
+def _check_size(frame: UInt8Array, masks: BoolArray) -> None:
+    if masks.ndim != 3 or masks.shape[1:] != frame.shape[:2]:
+        raise MaskError(
+            f"masks of shape {masks.shape} on a frame of {frame.shape[1]}x{frame.shape[0]}",
+            "masks and frames need the same size",
+        )
