@@ -14,7 +14,8 @@ import av.error
 
 from engine.errors import VideoError
 from engine.types import Frame, VideoInfo
-from engine.video.damage import lacks_index, missing_bytes
+from engine.video.damage import lacks_index
+from engine.video.packets import StreamBroken, whole_packets
 from engine.video.picture import to_rgb, upright_size
 from engine.video.reader import VideoReader
 from engine.video.stills import MAX_PIXELS
@@ -126,26 +127,17 @@ class ContainerReader(VideoReader):
         """Frames up to the end; VideoError where the stream breaks, or where it ends before the file says it should."""
         index, first = 0, None
         try:
-            for picture in _pictures_of(container, stream):
-                if picture.is_corrupt:
-                    raise self._broken(index, stream, "the picture is damaged")
-                first = picture.pts if first is None else first
-                yield _Decoded(picture, _seconds(picture.pts, first, stream, index))
-                index += 1
+            for packet in whole_packets(container, stream, self._path):
+                for picture in packet.decode():
+                    if picture.is_corrupt:
+                        raise StreamBroken("the picture is damaged")
+                    first = picture.pts if first is None else first
+                    yield _Decoded(picture, _seconds(picture.pts, first, stream, index))
+                    index += 1
+        except StreamBroken as error:
+            raise self._broken(index, stream, str(error)) from error
         except (av.error.FFmpegError, OSError) as error:
             raise self._broken(index, stream, error.strerror or "decoding error") from error
-        if self._ended_early(index, stream):
-            raise self._broken(index, stream, "the file ends too early")
-
-    def _ended_early(self, count: int, stream: Any) -> bool:
-        """Whether bytes are missing by the container's account, and frames with them.
-
-        A number of frames in the header is trusted only to say that nothing is lost; a GIF's is counted from what
-        is there.
-        """
-        if stream.frames and count >= stream.frames and stream.container.format.name != "gif":
-            return False
-        return bool(missing_bytes(self._path))
 
     def _broken(self, index: int, stream: Any, reason: str) -> VideoError:
         declared = f" of {stream.frames}" if stream.frames else ""
@@ -160,15 +152,6 @@ class ContainerReader(VideoReader):
             f"{self.info.width}x{self.info.height}",
             "a video needs one size; convert it: ffmpeg -i IN -vf scale=WIDTH:HEIGHT OUT.mp4",
         )
-
-
-def _pictures_of(container: Any, stream: Any) -> Iterator[Any]:
-    """Decoded pictures; a packet that the file's end cut through ends them, those still in the decoder included."""
-    for packet in container.demux(stream):
-        if packet.is_corrupt:
-            yield from stream.decode(None)
-            return
-        yield from packet.decode()
 
 
 def _seconds(pts: int | None, first: int | None, stream: Any, index: int) -> float | None:

@@ -27,6 +27,9 @@ class ImageSequenceReader(VideoReader):
     def count(self) -> int:
         return len(self._files)
 
+    def names(self) -> list[str]:
+        return [path.stem for path in self._files]
+
     def _frames(self, start: int, stop: int | None, step: int) -> Iterator[Frame]:
         for index in range(start, min(len(self._files), len(self._files) if stop is None else stop), step):
             path = self._files[index]

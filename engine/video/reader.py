@@ -4,7 +4,7 @@ Knows the interface only. See container.py (video files) and images.py (stills) 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +23,10 @@ class VideoReader(ABC):
     @abstractmethod
     def count(self) -> int:
         """Exact number of frames: by decoding where only that can tell, then remembered. Raises VideoError."""
+
+    def names(self) -> Sequence[str] | None:
+        """Stems of the image files in order, without opening them; None for video files, which have no such names."""
+        return None
 
     @abstractmethod
     def _frames(self, start: int, stop: int | None, step: int) -> Iterator[Frame]:
