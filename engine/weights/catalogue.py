@@ -1,0 +1,61 @@
+"""The weights that have a name. Knows names, files, addresses, checksums, licences; touches neither disk nor network.
+
+Digests and sizes of the SAM checkpoints are those of the published files. (The six hex digits in their file names begin
+their MD5, not their SHA-256.)
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
+SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One set of weights.
+
+    `model` is the name of its architecture. `url` is None for weights inside the package. `sha256` and `size` (bytes)
+    are None where they are not known beforehand.
+    """
+
+    name: str
+    kind: Literal["mmpm", "sam"]
+    model: str
+    file: str
+    licence: str
+    citation: str
+    about: str
+    url: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the file is part of the package."""
+        return self.url is None
+
+
+def _sam(variant: str, digits: str, sha256: str, size: int) -> Entry:
+    file = f"sam_vit_{variant}_{digits}.pth"
+    name = f"sam-vit-{variant}"
+    about = f"Segment Anything, ViT-{variant.upper()}"
+    return Entry(name, "sam", name, file, "Apache-2.0", SAM_CITATION, about, SAM_URL + file, sha256, size)
+
+
+_ENTRIES = (
+    Entry(
+        "mmpm-tiny",
+        "mmpm",
+        "mmpm-tiny",
+        "mmpm-tiny.safetensors",
+        "Apache-2.0",
+        "this project",
+        "Mask propagation on a CPU; inside the package",
+    ),
+    _sam("b", "01ec64", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375_042_383),
+    _sam("l", "0b3195", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1_249_524_607),
+    _sam("h", "4b8939", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2_564_550_879),
+)
+
+CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}

@@ -1,0 +1,132 @@
+"""A file of weights, read without running any code in it.
+
+safetensors files and torch's .pth in both forms are told apart by their first bytes, not by their names. Knows
+tensors by name; knows nothing of models.
+"""
+
+import json
+import pickle
+import struct
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from engine.errors import CheckpointError
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "module")
+PREFIXES = ("module.", "_orig_mod.")
+METADATA_KEY = "mugvos"
+
+_WHOLE = "the file may be cut off or damaged; fetch or copy it again"
+
+
+def load_state_dict(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors by name, on the CPU, and the file's metadata (empty for .pth).
+
+    Wrappings such as {"state_dict": ...}, {"network": ...} and "module." before every name are taken off.
+    Raises CheckpointError for files that are missing, damaged, hold anything but data, or numbers that are not finite.
+    """
+    path = Path(path)
+    if _kind(path) == "safetensors":
+        state, metadata = _read_safetensors(path)
+    else:
+        state, metadata = _unwrapped(_read_torch(path), path), {}
+    state = _without_prefixes(state)
+    _check_finite(state, path)
+    return state, metadata
+
+
+def model_description(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:
+    """The JSON object under the metadata key "mugvos"; empty if there is none. Raises CheckpointError if damaged."""
+    try:
+        described = json.loads(metadata.get(METADATA_KEY, "{}"))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: the model description inside is damaged ({error})", _WHOLE) from error
+    if not isinstance(described, dict):
+        raise CheckpointError(f"{path}: the model description inside is no JSON object", _WHOLE)
+    return described
+
+
+def _kind(path: Path) -> str:
+    """ "safetensors" or "torch", by the first bytes. Raises CheckpointError if it is neither."""
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file of weights", "check the path, or see `mugvos models`")
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder", "name the file of weights inside it")
+    with path.open("rb") as file:
+        head = file.read(9)
+    if not head:
+        raise CheckpointError(f"{path}: the file is empty", "fetch or copy it again")
+    if len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] < 100_000_000:
+        return "safetensors"
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        return "torch"
+    raise CheckpointError(f"{path} is no file of weights", "use a .safetensors file or a torch .pth file")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})", _WHOLE) from error
+
+
+def _read_torch(path: Path) -> Any:
+    with path.open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _read_open(file, path)
+
+
+def _read_open(file: BinaryIO, path: Path) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_pickle_fault(path, str(error)), _pickle_hint(str(error))) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path}: cannot be read ({first})", _WHOLE) from error
+
+
+def _pickle_fault(path: Path, message: str) -> str:
+    if "Unsupported" in message or "GLOBAL" in message or "global" in message:
+        return f"{path}: holds more than tensors, and reading it would run code from the file; refused"
+    return f"{path}: is no torch checkpoint, or a damaged one"
+
+
+def _pickle_hint(message: str) -> str:
+    return "save its state_dict alone, or as .safetensors" if "lobal" in message or "GLOBAL" in message else _WHOLE
+
+
+def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
+    """The innermost dict of tensors. Entries beside tensors (step counts, names) are left out."""
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        if inner is None:
+            break
+        content = inner
+    tensors = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+    if not tensors:
+        raise CheckpointError(f"{path}: holds no named tensors", "use a checkpoint that holds a model's state_dict")
+    return tensors
+
+
+def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES:
+        if state and all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    return state
+
+
+def _check_finite(state: dict[str, Tensor], path: Path) -> None:
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"{path}: {name} holds NaN or infinite values",
+                "the training that wrote it went wrong; use an earlier one",
+            )

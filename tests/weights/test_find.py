@@ -1,0 +1,62 @@
+"""From names and paths to files."""
+
+import pytest
+
+from engine.errors import CheckpointError
+from engine.weights import CATALOGUE, find_weights
+from engine.weights import find as find_module
+
+
+def test_a_path(tmp_path):
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"x")
+    assert find_weights(path) == path
+    assert find_weights(str(path)) == path
+
+
+def test_a_bundled_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(find_module, "BUNDLED", tmp_path)
+    with pytest.raises(CheckpointError, match="install mugvos again"):
+        find_weights("mmpm-tiny")
+    (tmp_path / "mmpm-tiny.safetensors").write_bytes(b"x")
+    assert find_weights("mmpm-tiny") == tmp_path / "mmpm-tiny.safetensors"
+
+
+def test_a_fetched_name(folder):
+    with pytest.raises(CheckpointError, match=r"375 MB.*mugvos models fetch sam-vit-b"):
+        find_weights("sam-vit-b")
+    folder.mkdir()
+    (folder / "sam_vit_b_01ec64.pth").write_bytes(b"x")
+    assert find_weights("sam-vit-b") == folder / "sam_vit_b_01ec64.pth"
+
+
+def test_an_own_file_in_the_weights_folder(folder):
+    folder.mkdir()
+    (folder / "mine.safetensors").write_bytes(b"x")
+    assert find_weights("mine") == folder / "mine.safetensors"
+    assert find_weights("mine.safetensors") == folder / "mine.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("mmpm-tinny", "did you mean mmpm-tiny"), ("qqq", "use one of"), ("x/y.pth", "no such file")]
+)
+def test_not_there(folder, text, hint):
+    with pytest.raises(CheckpointError, match=hint):
+        find_weights(text)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(CheckpointError, match="is a folder"):
+        find_weights(tmp_path)
+
+
+def test_the_cache_is_the_default(monkeypatch):
+    monkeypatch.delenv("MUGVOS_WEIGHTS", raising=False)
+    assert find_module.weights_folder().parts[-2:] == ("mugvos", "weights")
+
+
+def test_catalogue_is_consistent():
+    for name, entry in CATALOGUE.items():
+        assert entry.name == name
+        assert entry.licence and entry.citation and entry.about
+        assert entry.bundled or (entry.sha256 is not None and len(entry.sha256) == 64 and entry.size)
