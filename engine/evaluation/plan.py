@@ -1,0 +1,65 @@
+"""What a protocol decides before anything is scored: which frames of which tracks are judged against what.
+
+Knows plain records that travel to worker processes. Knows no pixels.
+"""
+
+from dataclasses import dataclass, field
+
+INDEX_MAPS = frozenset({"davis"})
+"""Formats whose masks are one label image a frame: an id that is not in it is absent there, not missing."""
+
+FILE_PER_MASK = frozenset({"mugvos"})
+"""Formats with a file for each mask: a file that is not there was forgotten."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that keeps the score from covering the whole truth, in one line.
+
+    `missing` is True where predictions are missing or unusable, False where the truth itself has nothing to judge.
+    """
+
+    text: str
+    missing: bool = True
+
+
+@dataclass(frozen=True)
+class TrackPlan:
+    """One true track and the predicted one it is held against.
+
+    `predicted` is None if there is none; its frames then score 0, or as empty masks with `absent_is_empty`.
+    """
+
+    id: int
+    name: str
+    predicted: int | None
+    absent_is_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A piece of work: some tracks of one clip over the same frames.
+
+    `frames` holds (true, predicted) frame numbers, the predicted one None where the prediction has no such frame. With
+    `trim` each track leaves out its own first and last frame. `truth_fills` takes a frame without a true mask for an
+    empty mask rather than for a frame that was not annotated; `files` takes a frame without a predicted mask for a
+    forgotten file rather than for an empty mask. `void` removes the truth's void pixels from both sides.
+    """
+
+    clip: str
+    predicted_clip: str | None
+    frames: tuple[tuple[int, int | None], ...]
+    tracks: tuple[TrackPlan, ...]
+    trim: bool = False
+    truth_fills: bool = False
+    files: bool = False
+    void: bool = False
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """All that is to be judged in one clip, and what there is to say about it. Notes are no faults."""
+
+    units: tuple[Unit, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = field(default=())
