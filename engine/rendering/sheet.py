@@ -43,10 +43,16 @@ def contact_sheet(bands: Sequence[Band], columns: int = 4, width: int = 1600) ->
     if not any(band.cells for band in bands):
         raise UsageError("nothing to show on the sheet", "choose a clip, tracks or frames that exist")
     columns = min(columns, max(len(band.cells) for band in bands))
+    cell = cell_width(columns, width)
+    return np.concatenate([_draw_band(band, columns, cell, width) for band in bands if band.cells])
+
+
+def cell_width(columns: int, width: int) -> int:
+    """Pixels that a cell is wide. Raises UsageError where that is less than 16."""
     cell = (width - GAP * (columns + 1)) // columns
     if cell < 16:
         raise UsageError(f"{columns} columns do not fit into a sheet {width} pixels wide", "raise --max-width")
-    return np.concatenate([_draw_band(band, columns, cell, width) for band in bands if band.cells])
+    return cell
 
 
 def evenly_spaced(numbers: Sequence[int], count: int) -> list[int]:

@@ -1,0 +1,83 @@
+"""What there is to draw: the chosen clips of a holder of masks, each with its frames.
+
+Knows holders of masks, readers of frames and which belong together. Knows nothing of drawing.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import MugvosError, UsageError
+from engine.rendering.footage import video_of
+from engine.rendering.scene import Scene
+from engine.store.source import MaskSource
+from engine.video import find_videos, open_video
+
+
+class Stage:
+    """Clips of `masks`, in its order.
+
+    path: where the masks come from, `-` for standard input. clips: names, None for all. tracks: ids to show, None for
+    all; clips without any of them are left out if another has one. video: where the frames are (a video, or a folder
+    of videos named like the clips), None for the video that each clip says it was made from. blank: draw on grey.
+    Raises UsageError for names that are no clip and for masks without clips, VideoError for a `video` that is none.
+    """
+
+    def __init__(
+        self,
+        masks: MaskSource,
+        path: str,
+        clips: Collection[str] | None = None,
+        tracks: Collection[int] | None = None,
+        video: str | None = None,
+        blank: bool = False,
+    ) -> None:
+        self.path = path
+        self._masks, self._tracks, self._blank = masks, tracks, blank
+        self.clips = self._with_tracks(self._named(clips))
+        self._videos = None if video is None else find_videos([video])
+
+    def footage(self, name: str) -> str | None:
+        """The video of a clip, None where it is drawn on grey. Raises VideoError where there is none."""
+        if self._blank:
+            return None
+        beside = Path(self.path).parent
+        return video_of(self._masks.clip(name), self._videos, beside, alone=len(self.clips) == 1)
+
+    @contextmanager
+    def scene(self, name: str) -> Iterator[Scene]:
+        """A clip over its video, open. Raises VideoError, MaskError, UsageError (see Scene)."""
+        footage = self.footage(name)
+        if footage is None:
+            yield Scene(self._masks.clip(name), None, self._tracks)
+            return
+        with open_video(footage) as reader:
+            yield Scene(self._masks.clip(name), reader, self._tracks)
+
+    def each(self, work: Callable[[str], None], on_failure: Callable[[str, MugvosError], None]) -> list[str]:
+        """Work on clip after clip; tell of those that fail and return them. A single clip's error is raised."""
+        failed = []
+        for name in self.clips:
+            try:
+                work(name)
+            except MugvosError as fault:
+                if len(self.clips) == 1:
+                    raise
+                on_failure(name, fault)
+                failed.append(name)
+        return failed
+
+    def _named(self, wanted: Collection[str] | None) -> Sequence[str]:
+        known = self._masks.clips
+        if not known:
+            raise UsageError(f"{self.path}: holds no clip", "there is nothing to draw")
+        unknown = [name for name in wanted or () if name not in known]
+        if unknown:
+            more = ", ..." if len(known) > 10 else ""
+            raise UsageError(f"{self.path}: no clip {unknown[0]}", f"it has {', '.join(known[:10])}{more}")
+        return [name for name in known if wanted is None or name in wanted]
+
+    def _with_tracks(self, clips: Sequence[str]) -> Sequence[str]:
+        if self._tracks is None or len(clips) == 1:
+            return clips
+        return [n for n in clips if any(t.id in self._tracks for t in self._masks.clip(n).tracks)] or clips
