@@ -57,7 +57,7 @@ class ContainerReader(VideoReader):
             rate = _rate(stream)
             first = next(self._decode(container, stream), None)
         if first is None:
-            raise VideoError(f"{source}: holds no frame", "the recording is empty; export the video again")
+            raise _no_frame(source)
         width, height = upright_size(first.picture)
         self.info = replace(self.info, width=width, height=height, fps=rate)
 
@@ -94,16 +94,16 @@ class ContainerReader(VideoReader):
         try:
             if not self._path.stat().st_size:
                 raise VideoError(f"{source}: the file is empty", "export or copy the video again")
+            if lacks_index(self._path):
+                raise VideoError(
+                    f"{source}: cut off, its index is missing (moov atom not found)",
+                    "copy or record the file again; without the index no frame can be found",
+                )
             return av.open(str(self._path.absolute()), options=_OPTIONS, metadata_errors="replace")
         except OSError as error:
             reason = error.strerror or str(error)
             raise VideoError(f"{source}: cannot be opened ({reason})", "check the path and its permissions") from error
         except (av.error.FFmpegError, ValueError) as error:
-            if lacks_index(self._path):
-                raise VideoError(
-                    f"{source}: cut off, its index is missing (moov atom not found)",
-                    "copy or record the file again; without the index no frame can be found",
-                ) from error
             raise VideoError(
                 f"{source}: not a video file, or damaged at its beginning",
                 "check it with a player, or convert it: ffmpeg -i IN OUT.mp4",
@@ -112,8 +112,10 @@ class ContainerReader(VideoReader):
     def _picture_stream(self, container: Any) -> Any:
         streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
         source = self.info.source
+        if not len(container.streams):
+            raise _no_frame(source)
         if not streams:
-            kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
+            kinds = ", ".join(sorted({s.type for s in container.streams}))
             raise VideoError(f"{source}: has no video stream, only {kinds}", "give a file with moving pictures")
         stream = streams[0]
         if stream.codec_context is None:
@@ -152,6 +154,10 @@ class ContainerReader(VideoReader):
             f"{self.info.width}x{self.info.height}",
             "a video needs one size; convert it: ffmpeg -i IN -vf scale=WIDTH:HEIGHT OUT.mp4",
         )
+
+
+def _no_frame(source: str) -> VideoError:
+    return VideoError(f"{source}: holds no frame", "the recording is empty; export the video again")
 
 
 def _seconds(pts: int | None, first: int | None, stream: Any, index: int) -> float | None:

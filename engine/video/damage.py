@@ -32,12 +32,15 @@ def missing_bytes(path: Path) -> int | None:
 
 
 def lacks_index(path: Path) -> bool:
-    """Whether this is an mp4 or mov without its `moov` box: a recording that was never finished, or a cut-off copy."""
+    """Whether this is an mp4 or mov without a whole `moov` box: a recording never finished, or a cut-off copy.
+
+    (Pictures in the same framing, AVIF and HEIF, have `meta` in its place.)
+    """
     with path.open("rb") as file:
         if file.read(12)[4:8] not in _ISO_FIRST:
             return False
         size = os.fstat(file.fileno()).st_size
-        return not any(kind == b"moov" and end <= size for kind, end in _iso_boxes(file, size))
+        return not any(kind in (b"moov", b"meta") and end <= size for kind, end in _iso_boxes(file, size))
 
 
 def _iso_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:

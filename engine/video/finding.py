@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.errors import VideoError
 from engine.video.container import VIDEO_SUFFIXES
 from engine.video.image_lists import is_glob
-from engine.video.natural import natural_key, path_key
+from engine.video.natural import path_key
 from engine.video.stills import is_still
 
 
@@ -55,7 +55,7 @@ def _below(folder: Path, above: frozenset[Path]) -> Iterator[str]:
     real = folder.resolve()
     if real in above:
         return
-    entries = sorted((p for p in _entries(folder) if not p.name.startswith(".")), key=lambda p: natural_key(p.name))
+    entries = sorted((p for p in _entries(folder) if not p.name.startswith(".")), key=path_key)
     images = [p for p in entries if is_still(p)]
     videos = [p for p in entries if p.suffix.lower() in VIDEO_SUFFIXES]
     if images and videos:

@@ -7,7 +7,7 @@ import glob
 from pathlib import Path
 
 from engine.errors import VideoError
-from engine.video.natural import natural_key, path_key
+from engine.video.natural import path_key
 from engine.video.stills import STILL_SUFFIXES, is_still
 
 _KINDS = ", ".join(sorted(STILL_SUFFIXES))
@@ -24,7 +24,7 @@ def folder_images(folder: Path) -> list[Path]:
     Raises VideoError when there are none, and when two differ only in suffix (frames and masks side by side).
     """
     try:
-        files = sorted((p for p in folder.iterdir() if is_still(p) and p.is_file()), key=lambda p: natural_key(p.name))
+        files = sorted((p for p in folder.iterdir() if is_still(p) and p.is_file()), key=path_key)
     except OSError as error:
         raise VideoError(f"{folder}: cannot be listed ({error.strerror})", "check its permissions") from error
     if not files:

@@ -7,6 +7,7 @@ import errno
 import math
 import secrets
 import shutil
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -122,7 +123,8 @@ class VideoWriter:
         if self._temporary.is_dir():
             shutil.rmtree(self._temporary, ignore_errors=True)
         else:
-            self._temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong before is the better message
+                self._temporary.unlink()
 
     def _unwritable(self, error: Exception) -> OutputError:
         number = getattr(error, "errno", None)
