@@ -6,6 +6,7 @@ Shapes: M memory positions (frames x height x width, flattened), Q query positio
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -40,3 +41,18 @@ def readout(weights: Tensor, values: Tensor) -> Tensor:
     batch, objects, channels, _ = values.shape
     read = values.flatten(1, 2) @ weights
     return read.view(batch, objects, channels, -1)
+
+
+def weighted_values(scores: Tensor, values: Tensor, top_k: int | None = None) -> Tensor:
+    """Read every track with one set of scores: scores (M, Q), values (tracks, M, C) -> (tracks, C, Q).
+
+    Equal to `readout(affinity(scores, top_k), values)`, but the weights are worked out once, and with top_k only the
+    values that are wanted are touched. Tracks are read one after the other: the result of one never depends on others.
+    """
+    if top_k is None or top_k >= scores.shape[0]:
+        weights = scores.softmax(0)
+        return torch.stack([track.T @ weights for track in values])
+    largest, indices = scores.T.topk(top_k, 1)
+    weights = largest.softmax(1)
+    bags = [F.embedding_bag(indices, track, per_sample_weights=weights, mode="sum") for track in values]
+    return torch.stack(bags).transpose(1, 2)

@@ -5,12 +5,14 @@ Knows tensors of shape (batch, objects, channels, height, width) for what depend
 Names of parameters are those of the published checkpoints. There are no normalisation layers here.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def per_object(module: nn.Module, x: Tensor) -> Tensor:
+def per_object(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a module for (N, C, H, W) to (B, n, C, H, W): objects join the batch."""
     batch, objects = x.shape[:2]
     return module(x.flatten(0, 1)).unflatten(0, (batch, objects))

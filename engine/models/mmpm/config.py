@@ -60,6 +60,12 @@ class MMPMConfig:
         """Mask planes beside RGB in the value encoder: the object's own and, if there may be more, the others'."""
         return 1 if self.single_object else 2
 
+    @property
+    def output_resize(self) -> Literal["nearest", "bilinear"]:
+        """How probabilities reach the frame's size. The published form thresholds first and then takes the nearest
+        pixel, which commutes with taking the nearest probability; the light form interpolates for smoother borders."""
+        return "nearest" if self.form == "vit" else "bilinear"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they travel with the weights."""
         return asdict(self)

@@ -1,7 +1,7 @@
 """The light form of MMPM's parts, for CPUs and for training from nothing.
 
 Same roles and interfaces as the published parts. Left where it pays: convolutions for ViTs, stride 8 instead of 16,
-a value encoder that reuses the image features, a decoder that refines at strides 4 and 2 with the image's finer features.
+a value encoder that reuses the image features, a decoder that refines at strides 4 and 2 with finer image features.
 """
 
 import torch

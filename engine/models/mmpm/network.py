@@ -32,8 +32,8 @@ class KeyProjection(nn.Module):
         self.key_proj = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.d_proj = nn.Conv2d(inputs, 1, 3, padding=1)
         self.e_proj = nn.Conv2d(inputs, outputs, 3, padding=1)
-        nn.init.orthogonal_(self.key_proj.weight.data)
-        nn.init.zeros_(self.key_proj.bias.data)
+        nn.init.orthogonal_(self.key_proj.weight)
+        self.key_proj.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, H, W) -> key (B, C_k, H, W), shrinkage (B, 1, H, W) >= 1, selection (B, C_k, H, W) in (0, 1)."""
@@ -60,7 +60,7 @@ class MMPM(nn.Module):
 
     def encode_image(self, image: Tensor) -> Features:
         """(B, 3, H, W) -> Features."""
-        return self.image_encoder.features(image)
+        return self.image_encoder.features(image)  # type: ignore[operator]
 
     def project(self, features: Features) -> Key:
         """Key, shrinkage and selection of a frame, flattened over space."""
@@ -68,15 +68,24 @@ class MMPM(nn.Module):
         return Key(key.flatten(2), shrinkage.flatten(2), selection.flatten(2))
 
     def encode_value(
-        self, image: Tensor, features: Features, hidden: Tensor, masks: Tensor, deep: bool, joint: bool = True
+        self,
+        image: Tensor,
+        features: Features,
+        hidden: Tensor,
+        masks: Tensor,
+        deep: bool,
+        joint: bool = True,
+        others: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """masks (B, n, H, W) in [0, 1] -> value (B, n, C_v, h, w) and the hidden state, reinforced if `deep`.
 
-        joint: each object sees the sum of the others; otherwise every object is alone in the world.
+        joint: each object sees the sum of the others; otherwise every object is alone in the world. `others` (like
+        masks) takes the place of that sum where the objects here are only some of all.
         """
         planes = masks.unsqueeze(2)
         if not self.config.single_object:
-            others = masks.sum(1, keepdim=True) - masks if joint else torch.zeros_like(masks)
+            if others is None:
+                others = masks.sum(1, keepdim=True) - masks if joint else torch.zeros_like(masks)
             planes = torch.stack([masks, others], 2)
         return self.value_encoder(image, features, hidden, planes, deep)
 
@@ -115,8 +124,8 @@ def _squared_distance(height: int, width: int, like: Tensor) -> Tensor:
 def probabilities(logits: Tensor, selector: Tensor | None = None, joint: bool = True) -> tuple[Tensor, Tensor]:
     """Object logits (B, n, H, W) -> aggregated logits (with background) and probabilities, objects only.
 
-    selector: 0/1 (B, n), switches object slots off. joint: objects compete with each other; otherwise each competes with
-    its own background and the aggregated logits are those of n problems of one object, (B * n, 2, H, W).
+    selector: 0/1 (B, n), switches object slots off. joint: objects compete with each other; otherwise each competes
+    with its own background and the aggregated logits are those of n problems of one object, (B * n, 2, H, W).
     """
     p = logits.sigmoid()
     if selector is not None:

@@ -1,7 +1,7 @@
 """From a video frame to the network's input and back (specification section 3).
 
-Frames are resized by their long side, padded with black at the bottom and right, and only then normalised: padding holds
--mean/std, not 0, which differs from SAM and is what the published training and evaluation do.
+Frames are resized by their long side, padded with black at the bottom and right, and only then normalised: padding
+holds -mean/std, not 0, which differs from SAM and is what the published training and evaluation do.
 """
 
 import cv2
@@ -41,10 +41,16 @@ def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def resize_masks(masks: BoolArray, size: tuple[int, int]) -> BoolArray:
-    """bool (N, H, W) -> bool (N, *size), nearest."""
+    """bool (N, H, W) -> bool (N, *size), nearest; a mask too thin to be met keeps the pixel at its centre."""
     if masks.shape[1:] == size:
         return masks
-    return np.stack([resize_labels(mask, size) for mask in masks])
+    resized = np.zeros((len(masks), *size), dtype=np.bool_)
+    for mask, small in zip(masks, resized, strict=True):
+        small[:] = resize_labels(mask, size)
+        if not small.any() and mask.any():
+            centre = np.argwhere(mask)[np.count_nonzero(mask) // 2]
+            small[tuple(int(i * n // m) for i, n, m in zip(centre, size, mask.shape, strict=True))] = True
+    return resized
 
 
 def padded_size(size: tuple[int, int], side: int, square: bool, multiple: int) -> tuple[int, int]:

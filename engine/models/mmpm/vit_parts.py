@@ -18,21 +18,21 @@ from engine.nn.blocks import FusionBlock, HiddenGate, per_object
 
 def _vit_sizes(vit: ViTConfig, config: MMPMConfig, channels: int) -> dict[str, Any]:
     """The arguments of SAM's ViT of one size for `channels` input planes."""
-    return dict(
-        img_size=config.image_side,
-        patch_size=config.stride,
-        in_chans=channels,
-        embed_dim=vit.embed_dim,
-        depth=vit.depth,
-        num_heads=vit.num_heads,
-        mlp_ratio=4,
-        out_chans=config.feature_dim,
-        qkv_bias=True,
-        norm_layer=partial(nn.LayerNorm, eps=1e-6),
-        use_rel_pos=True,
-        window_size=vit.window_size,
-        global_attn_indexes=list(vit.global_attn_indexes),
-    )
+    return {
+        "img_size": config.image_side,
+        "patch_size": config.stride,
+        "in_chans": channels,
+        "embed_dim": vit.embed_dim,
+        "depth": vit.depth,
+        "num_heads": vit.num_heads,
+        "mlp_ratio": 4,
+        "out_chans": config.feature_dim,
+        "qkv_bias": True,
+        "norm_layer": partial(nn.LayerNorm, eps=1e-6),
+        "use_rel_pos": True,
+        "window_size": vit.window_size,
+        "global_attn_indexes": list(vit.global_attn_indexes),
+    }
 
 
 class ViTImageEncoder(ImageEncoderViT):
@@ -58,7 +58,7 @@ class ViTValueEncoder(nn.Module):
     def forward(
         self, image: Tensor, features: Features, hidden: Tensor, planes: Tensor, deep: bool
     ) -> tuple[Tensor, Tensor]:
-        """image (B, 3, S, S), hidden (B, n, C_h, P, P), planes (B, n, 1 or 2, S, S) -> value (B, n, C_v, P, P), hidden."""
+        """Hidden (B, n, C_h, P, P), image, planes (B, n, 1 or 2, S, S) -> value (B, n, C_v, P, P) and hidden."""
         objects = planes.shape[1]
         stacked = torch.cat([image.unsqueeze(1).expand(-1, objects, -1, -1, -1), planes], 2)
         value = self.fuser(features.coarse, per_object(self.network, stacked))

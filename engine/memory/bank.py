@@ -1,0 +1,148 @@
+"""The temporal memory of MMPM: a bounded set of frames, their keys shared by all tracks, their values per track.
+
+Knows tensors and frame numbers; what keys mean, and which frames are worth adding, is the tracker's business.
+One memory of T_max frames serves all tracks of a clip: rows are tracks, in the order in which they entered. A track
+that entered late has values only from then on and reads only those frames. The frame of every track's latest given
+mask is an anchor (see eviction.py). If nothing may go, because every entry is the only one or the anchor of some track,
+the memory outgrows its limit: it is bounded by max(T_max, tracks + 2) frames, whatever the length of the video.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.memory.decisions import Decisions
+from engine.memory.eviction import check_policy, eviction_candidates
+from engine.memory.read import similarity, weighted_values
+from engine.memory.table import FrameTable
+
+_BLOCK = 1 << 24  # similarities held at a time; only memory and speed depend on it
+
+
+class TemporalMemory:
+    """At most `limit` frames, evicted by `policy`; random choices are asked of `decisions`."""
+
+    def __init__(self, limit: int, policy: str, decisions: Decisions) -> None:
+        check_policy(policy)
+        self.limit = limit
+        self.policy = policy
+        self.decisions = decisions
+        self.frames: list[int] = []  # in the order of the table's slots
+        self.since: list[int] = []  # per track: the frame at which it entered
+        self.given: list[int] = []  # per track: the frame of the latest mask that somebody gave
+        self._table: FrameTable | None = None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def clear(self) -> None:
+        """Forget everything; decisions begin again."""
+        self.frames, self.since, self.given, self._table = [], [], [], None
+        self.decisions.restart()
+
+    def add(self, frame: int, key: Tensor, shrinkage: Tensor, values: Tensor, given: Sequence[int] = ()) -> None:
+        """Remember a frame later than all others; others go, or it goes itself, while there are too many.
+
+        key (1, C_k, HW), shrinkage (1, 1, HW), values (tracks, C_v, HW); tracks beyond those known enter here.
+        given: rows whose mask in this frame was given rather than predicted.
+        """
+        entering = values.shape[0] - len(self.since)
+        self.since += [frame] * entering
+        self.given += [frame] * entering
+        for row in given:
+            self.given[row] = frame
+        if not self._make_room_for(frame):
+            return
+        parts = key[0].float(), shrinkage[0, 0].float(), values.transpose(1, 2).float()
+        if self._table is None:
+            self._table = FrameTable(self.limit, parts[0], parts[2])
+        self._table.append(*parts)
+        self.frames.append(frame)
+
+    def read(self, query: Tensor, selection: Tensor | None, top_k: int | None = None) -> Tensor:
+        """Read-out of every track: query and selection (1, C_k, Q) -> (tracks, C_v, Q).
+
+        Softmax over all positions of the frames that a track has; with top_k over the most similar ones of them.
+        """
+        assert self._table is not None, "read before anything was added"
+        keys, shrinkage = self._table.flat_keys()
+        values = self._table.values[:, : len(self)].flatten(1, 2)
+        read = values.new_empty(values.shape[0], values.shape[2], query.shape[2])
+        step = max(1, _BLOCK // keys.shape[2])
+        for start in range(0, query.shape[2], step):
+            part = slice(start, start + step)
+            chosen = None if selection is None else selection[:, :, part].float()
+            scores = similarity(keys, shrinkage, query[:, :, part].float(), chosen)[0]
+            for rows, own in self._by_entry(scores):
+                read[rows, :, part] = weighted_values(own, values[rows], top_k)
+        return read
+
+    def drop(self, rows: Sequence[int]) -> None:
+        """Forget tracks; frames that no track reads any more go with them."""
+        kept = [row for row in range(len(self.since)) if row not in rows]
+        self.since = [self.since[row] for row in kept]
+        self.given = [self.given[row] for row in kept]
+        if self._table is not None:
+            self._table.keep_tracks(kept)
+        for frame in sorted(self.frames):
+            if all(frame < first for first in self.since):
+                self._remove(frame)
+
+    def state(self) -> dict[str, Any]:
+        """Plain numbers and arrays."""
+        return {
+            "frames": list(self.frames),
+            "since": list(self.since),
+            "given": list(self.given),
+            "table": [] if self._table is None else self._table.state(),
+            "decisions": self.decisions.state(),
+        }
+
+    def load_state(self, state: dict[str, Any], device: torch.device | str = "cpu") -> None:
+        """Become what `state` describes; limit, policy and the kind of decisions are those of this object."""
+        self.frames = [int(frame) for frame in state["frames"]]
+        self.since = [int(frame) for frame in state["since"]]
+        self.given = [int(frame) for frame in state["given"]]
+        self._table = FrameTable.from_state(self.limit, state["table"], device) if self.frames else None
+        self.decisions.load_state(state["decisions"])
+
+    def _by_entry(self, scores: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Tracks that entered together, and the scores (M, Q) of the frames they have, -inf for all others."""
+        frames = torch.tensor(self.frames, device=scores.device)
+        start = 0
+        while start < len(self.since):
+            stop = start + self.since[start:].count(self.since[start])
+            foreign = (frames < self.since[start]).repeat_interleave(scores.shape[0] // len(self))
+            own = scores if start == 0 else scores.masked_fill(foreign.unsqueeze(1), float("-inf"))
+            yield slice(start, stop), own
+            start = stop
+
+    def _make_room_for(self, newcomer: int) -> bool:
+        """Evict among the frames and the newcomer; False if the newcomer itself has to go."""
+        while len(self.frames) + 1 > self.limit:
+            ordered = [*sorted(self.frames), newcomer]
+            anchors = {index for index, frame in enumerate(ordered) if frame in self.given}
+            candidates = eviction_candidates(self.policy, len(ordered), anchors, self._needed(ordered))
+            if not candidates:
+                return True
+            gone = ordered[self.decisions.evict(candidates, len(ordered))]
+            if gone == newcomer:
+                return False
+            self._remove(gone)
+        return True
+
+    def _needed(self, ordered: list[int]) -> set[int]:
+        """Indices of frames that are the only one of some track."""
+        owned = ([index for index, frame in enumerate(ordered) if frame >= first] for first in set(self.since))
+        return {indices[0] for indices in owned if len(indices) == 1}
+
+    def _remove(self, frame: int) -> None:
+        """Take a frame out; the table moves its last slot into the gap."""
+        slot = self.frames.index(frame)
+        last = self.frames.pop()
+        if slot < len(self.frames):
+            self.frames[slot] = last
+        assert self._table is not None
+        self._table.remove(slot)

@@ -1,0 +1,131 @@
+"""Frames and masks on their way into MMPM and out again, and its parts run over tracks in chunks.
+
+Knows the network, its device and precision. Knows nothing of time: no memory, no hidden state kept.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.errors import MaskError
+from engine.models.mmpm.features import Features
+from engine.models.mmpm.network import MMPM, Key, probabilities
+from engine.models.mmpm.preprocess import (
+    normalise,
+    pad_to,
+    padded_size,
+    resize_image,
+    resize_masks,
+    target_size,
+)
+from engine.runtime.batches import FittingBatches
+from engine.runtime.precision import autocast
+from engine.types import BoolArray, FloatArray, UInt8Array
+
+
+class EncodedFrame(NamedTuple):
+    """A frame as the network sees it: padded, normalised (1, 3, H, W), its features and its key.
+
+    size: of the frame itself; inner: after resizing, before padding.
+    """
+
+    image: Tensor
+    features: Features
+    key: Key
+    size: tuple[int, int]
+    inner: tuple[int, int]
+
+
+class MMPMFrames:
+    """An MMPM at work on one device: encodes frames, and values and masks of any number of tracks."""
+
+    def __init__(self, network: MMPM, device: torch.device, dtype: torch.dtype, chunk: int, exclusive: bool) -> None:
+        self.network = network.to(device).eval()
+        self.config = network.config
+        self.device = device
+        self.dtype = dtype
+        self.exclusive = exclusive
+        self._chunks = FittingBatches(chunk)
+
+    def encode(self, frame: UInt8Array) -> EncodedFrame:
+        """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
+        config, size = self.config, (frame.shape[0], frame.shape[1])
+        inner = target_size(*size, config.image_side)
+        inner = max(inner[0], 1), max(inner[1], 1)
+        outer = padded_size(inner, config.image_side, config.square, 16)
+        pixels = torch.from_numpy(np.array(resize_image(frame, inner))).to(self.device)
+        image = normalise(pad_to(pixels.permute(2, 0, 1).float(), outer)).unsqueeze(0)
+        with autocast(self.device, self.dtype):
+            features = self.network.encode_image(image)
+            key = self.network.project(features)
+        return EncodedFrame(image, features, key, size, inner)
+
+    def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
+        """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
+        if masks.ndim != 3 or masks.shape[1:] != frame.size:
+            raise MaskError(
+                f"masks of shape {'x'.join(map(str, masks.shape))} on a frame of {frame.size[0]}x{frame.size[1]}",
+                "give masks of the frame's own height and width",
+            )
+        small = torch.from_numpy(resize_masks(masks.astype(np.bool_), frame.inner)).to(self.device).float()
+        return pad_to(small, (frame.image.shape[2], frame.image.shape[3]))
+
+    def masks_out(self, frame: EncodedFrame, soft: Tensor) -> FloatArray:
+        """Probabilities (N, H', W') of the padded input -> float32 (N, H, W) of the frame's size.
+
+        Where the configuration says "nearest", `> 0.5` of the result is what thresholding first and resizing the
+        binary mask with OpenCV gives, as published.
+        """
+        cropped = soft[:, : frame.inner[0], : frame.inner[1]].float()
+        if frame.inner != frame.size and len(cropped):
+            if self.config.output_resize == "bilinear":
+                cropped = F.interpolate(cropped[None], size=frame.size, mode="bilinear", align_corners=False)[0]
+            else:
+                rows, columns = (_nearest(a, b) for a, b in zip(frame.inner, frame.size, strict=True))
+                cropped = cropped[:, rows.to(self.device)][:, :, columns.to(self.device)]
+        result: FloatArray = cropped.cpu().numpy()
+        return result
+
+    def values(self, frame: EncodedFrame, hidden: Tensor, soft: Tensor, deep: bool) -> tuple[Tensor, Tensor]:
+        """Masks (N, H', W') and hidden (N, C_h, h, w) -> values (N, C_v, h, w) and hidden, reinforced if `deep`."""
+        others = soft.sum(0, keepdim=True) - soft if self.exclusive else torch.zeros_like(soft)
+
+        def work(start: int, stop: int) -> tuple[Tensor, Tensor]:
+            part = slice(start, stop)
+            return self.network.encode_value(
+                frame.image, frame.features, hidden[None, part], soft[None, part], deep, others=others[None, part]
+            )
+
+        return self._over_tracks(work, len(soft))
+
+    def masks(self, frame: EncodedFrame, read: Tensor, hidden: Tensor, update: bool) -> tuple[Tensor, Tensor]:
+        """Read-out (N, C, h, w) and hidden -> probabilities (N, H', W') and hidden, updated if asked."""
+
+        def work(start: int, stop: int) -> tuple[Tensor, Tensor]:
+            part = slice(start, stop)
+            logits, new = self.network.decode(frame.features, read[None, part], hidden[None, part], update)
+            return logits, hidden[None, part] if new is None else new
+
+        logits, hidden = self._over_tracks(work, len(read))
+        return probabilities(logits[None].float(), joint=self.exclusive)[1][0], hidden
+
+    def empty_hidden(self, frame: EncodedFrame, tracks: int) -> Tensor:
+        """Zeros (tracks, C_h, h, w)."""
+        return self.network.empty_hidden(1, tracks, (frame.image.shape[2], frame.image.shape[3]))[0]
+
+    def _over_tracks(self, work: Callable[[int, int], tuple[Tensor, Tensor]], tracks: int) -> tuple[Tensor, Tensor]:
+        """Run `work` on ranges of tracks and join its two results, batch axis removed, in float32."""
+        with autocast(self.device, self.dtype):
+            first, second = zip(*self._chunks.run(tracks, work), strict=True)
+        return torch.cat(first, 1)[0].float(), torch.cat(second, 1)[0].float()
+
+
+def _nearest(inner: int, outer: int) -> Tensor:
+    """Which of `inner` samples OpenCV's nearest neighbour takes for each of `outer`."""
+    ramp = np.arange(inner, dtype=np.float64)[:, None]
+    return torch.from_numpy(cv2.resize(ramp, (1, outer), interpolation=cv2.INTER_NEAREST)[:, 0].astype(np.int64))

@@ -1,0 +1,45 @@
+"""What a user may choose about propagation with MMPM. Values only; no torch."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from engine.errors import UsageError
+
+DeepUpdate = Literal["random", "memory", "never"]
+MemoryKind = Literal["temporal", "long-term"]
+
+
+@dataclass(frozen=True)
+class MMPMOptions:
+    """None stands for what the model was trained for.
+
+    interval: frames between memory frames (r). memory_frames: most frames remembered (T_max). evict: policy, see
+    engine.memory.eviction. deep_update: when the value encoder reinforces the hidden state after the first frame; at
+    memory frames with probability 0.2 ("random", as published), at each of them ("memory") or not at all ("never").
+    exclusive: tracks compete, a pixel belongs to one at most. chunk: most tracks in one pass of the network; halved
+    when memory runs out, never a matter of results. top_k: most similar memory positions that are read. seed: of the
+    random decisions. memory: the paper's temporal memory, or XMem's with long-term consolidation.
+    """
+
+    interval: int | None = None
+    memory_frames: int | None = None
+    evict: str = "random_except_first_last"
+    deep_update: DeepUpdate = "random"
+    exclusive: bool = False
+    chunk: int = 8
+    top_k: int | None = None
+    seed: int = 0
+    memory: MemoryKind = "temporal"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for values out of range."""
+        for name in ("interval", "memory_frames", "chunk", "top_k"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name.replace('_', ' ')} {value} is below 1", "give a positive number")
+        for name, kind in (("deep_update", DeepUpdate), ("memory", MemoryKind)):
+            if getattr(self, name) not in get_args(kind):
+                raise UsageError(
+                    f"{getattr(self, name)!r} is no choice for {name.replace('_', ' ')}",
+                    f"use one of {', '.join(get_args(kind))}",
+                )

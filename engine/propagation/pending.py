@@ -1,0 +1,144 @@
+"""A tracker's bookkeeping around the frame that was stepped last.
+
+Nothing of a frame is remembered before the next call that needs it remembered, so that masks given on the frame (new
+tracks, corrections) take the place of predictions before anything enters memory. Knows rows and soft masks; what is
+read and written is a subclass's business.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import UsageError, VideoError
+from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
+from engine.types import BoolArray, FloatArray, UInt8Array
+
+
+@dataclass
+class Pending:
+    """A frame not yet remembered. soft: (N, H', W') of the padded input. given: rows with masks that somebody gave.
+
+    last: no frame follows. segmented: the masks of rows that are not given were predicted.
+    """
+
+    frame: EncodedFrame
+    soft: Tensor
+    given: set[int] = field(default_factory=set)
+    last: bool = False
+    segmented: bool = True
+
+
+class PendingTracker(ABC):
+    """The Tracker interface on top of three questions: segment a frame, remember one, take tracks away."""
+
+    def __init__(self, frames: MMPMFrames) -> None:
+        self.frames = frames
+        self.exclusive = frames.exclusive
+        self.time = 0
+        self.size = (0, 0)
+        self._pending: Pending | None = None
+
+    @torch.inference_mode()
+    def start(self, frame: UInt8Array, masks: BoolArray) -> None:
+        """Begin with bool masks (N, H, W), N >= 1, on the first frame. Raises MaskError on other sizes."""
+        encoded = self.frames.encode(frame)
+        given = self.frames.masks_in(encoded, masks)
+        self.time = 0
+        self.size = encoded.size
+        self._begin(encoded)
+        self._enter(encoded, len(given))
+        self._pending = Pending(encoded, given, set(range(len(given))), segmented=False)
+
+    @torch.inference_mode()
+    def step(self, frame: UInt8Array, last: bool = False) -> FloatArray:
+        """The tracks in the next frame: float32 (N, H, W) in [0, 1], object where > 0.5."""
+        if frame.shape[:2] != self.size:
+            raise VideoError(
+                f"a frame of {frame.shape[1]}x{frame.shape[0]} follows frames of {self.size[1]}x{self.size[0]}",
+                "give frames of one size",
+            )
+        self._settle()
+        self.time += 1
+        encoded = self.frames.encode(frame)
+        self._pending = Pending(encoded, self._segment(encoded, last), last=last)
+        return self.current()
+
+    @torch.inference_mode()
+    def current(self) -> FloatArray:
+        """The tracks in the frame of the last call, masks given there included: float32 (N, H, W)."""
+        pending = self._open()
+        return self.frames.masks_out(pending.frame, pending.soft)
+
+    @torch.inference_mode()
+    def add(self, frame: UInt8Array, masks: BoolArray) -> None:
+        """More tracks on the frame that was stepped last: bool (M, H, W). They get the last M rows."""
+        pending = self._open()
+        given = self.frames.masks_in(pending.frame, masks)
+        first = len(pending.soft)
+        pending.soft = torch.cat([pending.soft, given])
+        self._enter(pending.frame, len(given))
+        self._give(pending, range(first, len(pending.soft)), given)
+
+    @torch.inference_mode()
+    def correct(self, rows: Sequence[int], masks: BoolArray) -> None:
+        """New masks for existing tracks on the frame that was stepped last: bool (len(rows), H, W)."""
+        pending = self._open()
+        self._give(pending, rows, self.frames.masks_in(pending.frame, masks))
+
+    @torch.inference_mode()
+    def drop(self, rows: Sequence[int]) -> None:
+        """End tracks; the rows behind them move up."""
+        self._settle()
+        self._leave(rows)
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on: plain arrays, numbers, strings, lists and dicts."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken; the next call is `step` of the following frame."""
+
+    @abstractmethod
+    def _begin(self, frame: EncodedFrame) -> None:
+        """Forget the clip before."""
+
+    @abstractmethod
+    def _enter(self, frame: EncodedFrame, tracks: int) -> None:
+        """Make room for further tracks."""
+
+    @abstractmethod
+    def _leave(self, rows: Sequence[int]) -> None:
+        """Forget these tracks."""
+
+    @abstractmethod
+    def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
+        """Probabilities (N, H', W') of all tracks in a frame."""
+
+    @abstractmethod
+    def _remember(self, pending: Pending) -> None:
+        """Take a frame, which is not the last, into memory as far as wanted."""
+
+    def _give(self, pending: Pending, rows: Sequence[int], masks: Tensor) -> None:
+        """Masks for some rows; where tracks exclude each other the predictions of all others yield to them."""
+        pending.given |= set(rows)
+        pending.soft = pending.soft.clone()
+        if self.exclusive:
+            predicted = [row for row in range(len(pending.soft)) if row not in pending.given]
+            pending.soft[predicted] *= masks.amax(0) <= 0
+        pending.soft[list(rows)] = masks
+
+    def _settle(self) -> None:
+        """Remember the pending frame, if there is one that another frame may follow."""
+        pending, self._pending = self._pending, None
+        if pending is not None and not pending.last:
+            self._remember(pending)
+
+    def _open(self) -> Pending:
+        if self._pending is None:
+            raise UsageError("masks can only be given on the frame that was stepped last", "step to a frame first")
+        return self._pending
