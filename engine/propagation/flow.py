@@ -1,7 +1,7 @@
 """Carrying masks along by optical flow: the baseline that every learned tracker has to beat.
 
-Each mask is read where the backward flow points. Nothing is remembered but the last masks, so errors accumulate and what
-was hidden once never comes back.
+Each mask is read where the backward flow points. Nothing is remembered but the last masks, so errors accumulate and
+what was hidden once never comes back.
 """
 
 from collections.abc import Callable, Sequence

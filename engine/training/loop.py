@@ -48,7 +48,9 @@ class Trainer:
         self.checkpoint = checkpoint
         self.average = WeightAverage(model, settings.ema)
         self.optimizer = torch.optim.AdamW(
-            [p for p in model.parameters() if p.requires_grad], settings.learning_rate, weight_decay=settings.weight_decay
+            [p for p in model.parameters() if p.requires_grad],
+            settings.learning_rate,
+            weight_decay=settings.weight_decay,
         )
         self.step = 0
         self._smooth = {"loss": 0.0, "iou": 0.0}
@@ -122,8 +124,9 @@ class Trainer:
             return False
         state = _read_checkpoint(self.checkpoint)
         if TrainSettings.from_dict(state["settings"]) != self.settings:
+            changed = _differences(state["settings"], self.settings)
             raise CheckpointError(
-                f"{self.checkpoint}: an unfinished run with other settings ({_differences(state['settings'], self.settings)})",
+                f"{self.checkpoint}: an unfinished run with other settings ({changed})",
                 "give the same options to go on, or --overwrite to start anew",
             )
         self.step, self._smooth = state["step"], state["smooth"]
@@ -154,4 +157,6 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
 
 def _differences(saved: dict[str, Any], wanted: TrainSettings) -> str:
     now = wanted.as_dict()
-    return ", ".join(f"{name}: {saved.get(name)} there, {now[name]} here" for name in now if saved.get(name) != now[name])
+    return ", ".join(
+        f"{name}: {saved.get(name)} there, {now[name]} here" for name in now if saved.get(name) != now[name]
+    )

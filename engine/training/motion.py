@@ -59,8 +59,8 @@ def deformations(count: int, frames: int, size: int, strength: float, generator:
 def sampling_grid(affine: Tensor, placement: Tensor, deformation: Tensor) -> Tensor:
     """Where each pixel of a frame reads a layer's canvas.
 
-    affine (N, T, 2, 3), placement (N, 3): x, y of the layer's centre in the first frame and its half extent, deformation
-    (N, T, S, S, 2) -> (N, T, S, S, 2) in [-1, 1] of the canvas. The layer turns and zooms about its own centre.
+    affine (N, T, 2, 3), placement (N, 3): x, y of the layer's centre in the first frame and its half extent,
+    deformation (N, T, S, S, 2) -> (N, T, S, S, 2) in [-1, 1] of the canvas. Layers turn and zoom about their centre.
     """
     size = deformation.shape[2]
     line = torch.linspace(-1 + 1 / size, 1 - 1 / size, size, device=affine.device)

@@ -1,7 +1,7 @@
 """Pictures with regions, the raw material of synthetic clips.
 
 A folder of images (`<id>.jpg` or `.png`) where each may have `<id>.npz` beside it with `segmentations`, integer
-(partitions, H, W): several partitions of the picture into regions 1..K, at whatever granularity (the layout of BSDS500).
+(partitions, H, W): several partitions of the picture into regions 1..K, at whatever granularity, as BSDS500 has them.
 Pictures without a partition serve as textures and backgrounds. Knows files and arrays; the synthesis knows tensors.
 """
 
@@ -47,7 +47,9 @@ def load_pictures(folder: Path) -> PicturePool:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not files:
         raise FormatError(f"{folder}: no pictures in it", "give a folder with .jpg or .png files")
-    images, partitions, owner = [], [], []
+    images: list[np.ndarray] = []
+    partitions: list[np.ndarray] = []
+    owner: list[int] = []
     for path in files:
         picture = read_image(path)
         for partition in _partitions(path.with_suffix(".npz"), picture.shape[:2]):
@@ -97,3 +99,18 @@ def _table(partitions: list[np.ndarray]) -> tuple[list[tuple[int, int]], list[tu
             regions.append((index, int(label)))
             boxes.append(((2 * x + w) / WIDTH - 1, (2 * y + h) / HEIGHT - 1, w / WIDTH, h / HEIGHT))
     return regions, boxes
+
+
+def join_pools(pools: list[PicturePool]) -> PicturePool:
+    """Several pools as one."""
+    images = [len(pool.images) for pool in pools]
+    partitions = [len(pool.partitions) for pool in pools]
+    owners = [pool.owner + sum(images[:i]) for i, pool in enumerate(pools)]
+    regions = [pool.regions + torch.tensor([sum(partitions[:i]), 0]) for i, pool in enumerate(pools)]
+    return PicturePool(
+        torch.cat([pool.images for pool in pools]),
+        torch.cat([pool.partitions for pool in pools]),
+        torch.cat(owners),
+        torch.cat(regions),
+        torch.cat([pool.boxes for pool in pools]),
+    )

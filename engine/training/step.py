@@ -30,7 +30,9 @@ def propagate_clip(model: MMPM, frames: Tensor, first: Tensor, deep: Sequence[bo
     features = model.encode_image(frames.flatten(0, 1))
     keys = model.project(features)
     hidden = model.empty_hidden(batch, 1, (frames.shape[-2], frames.shape[-1]))
-    masks, values, results = first, [], []
+    masks = first
+    values: list[Tensor] = []
+    results: list[tuple[Tensor, Tensor]] = []
     for t in range(count):
         at = type(features)(
             features.coarse.unflatten(0, (batch, count))[:, t],
@@ -65,9 +67,7 @@ def _read(model: MMPM, keys: list[Key], values: list[Tensor]) -> Tensor:
     return torch.cat([read, model.read_near(query, past[-1], values[-1])], 2)
 
 
-def training_step(
-    model: MMPM, images: Tensor, masks: Tensor, deep: Sequence[bool], kept: float = 1.0
-) -> StepResult:
+def training_step(model: MMPM, images: Tensor, masks: Tensor, deep: Sequence[bool], kept: float = 1.0) -> StepResult:
     """Loss of a batch: the mean over frames after the first of bootstrapped cross-entropy and dice.
 
     images (B, T, 3, H, W) in [0, 1], masks (B, T, H, W) in {0, 1}, kept: share of the hardest pixels that count.

@@ -1,8 +1,8 @@
 """Synthetic clips with exact masks: layers cut from pictures, moving, deforming and occluding each other.
 
-A clip is a background and up to three objects in depth order, each a canvas of colour, opacity and a target plane. One
-plane of one layer is the track to follow: a whole object, a part of it, or a region of the background. All frames of all
-clips are sampled and composed in a few batched operations, on whatever device the generator lives on.
+A clip is a background and up to three objects in depth order, each a canvas of colour, opacity and a target plane.
+One plane of one layer is the track to follow: a whole object, a part of it, or a region of the background. All frames
+of all clips are sampled and composed in a few batched operations, on whatever device the generator lives on.
 """
 
 from dataclasses import dataclass, field
@@ -144,7 +144,10 @@ class Synthesizer:
         y, x = torch.meshgrid(line, line, indexing="ij")
         mirror = (self._uniform(len(image), 1, 1) < 0.5).float() * 2 - 1
         grid = torch.stack(
-            [box[:, 0, None, None] + mirror * box[:, 2, None, None] * x, box[:, 1, None, None] + box[:, 3, None, None] * y],
+            [
+                box[:, 0, None, None] + mirror * box[:, 2, None, None] * x,
+                box[:, 1, None, None] + box[:, 3, None, None] * y,
+            ],
             -1,
         )
         return F.grid_sample(torch.cat([planes, mask], 1), grid, padding_mode=padding, align_corners=False)

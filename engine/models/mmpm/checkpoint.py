@@ -31,7 +31,7 @@ def save_network(path: Path, config: MMPMConfig, state: dict[str, Tensor], train
 
 
 def load_network(path: Path, expected: MMPMConfig | None = None) -> MMPM:
-    """The network of a file, in eval mode on the CPU. Raises CheckpointError if it is no MMPM or not the expected one."""
+    """The network of a file, in eval mode on the CPU. CheckpointError if it is no MMPM or not the expected one."""
     state, metadata = load_state_dict(path)
     described = model_description(metadata, path)
     config = _described(described, path) if "config" in described else _published(state, path)

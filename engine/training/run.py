@@ -1,0 +1,103 @@
+"""From what a user names to a trained model: data, initial weights, the run, the file."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.errors import FormatError, OutputError
+from engine.models.mmpm.checkpoint import load_network, save_network
+from engine.models.mmpm.config import CONFIGS
+from engine.models.mmpm.network import MMPM
+from engine.runtime.seeds import torch_generator
+from engine.training.loop import ClipSource, Progress, Trainer
+from engine.training.mixture import Mixture
+from engine.training.pictures import SUFFIXES, join_pools, load_pictures
+from engine.training.settings import TrainSettings
+from engine.training.synthesis import Synthesizer
+from engine.training.videos import VideoClips
+
+SYNTHETIC = "synthetic"
+
+
+def open_data(
+    names: Sequence[str], settings: TrainSettings, device: torch.device, videos: Path | None = None
+) -> ClipSource:
+    """`synthetic`, folders of pictures (with or without partitions), and mask stores or trees whose videos are at hand.
+
+    Pictures feed the synthesis; `synthetic` alone works with drawn textures. Raises the errors of the readers.
+    """
+    generator = torch_generator(settings.seed, "clips", device=device)
+    folders = [Path(name) for name in names if name != SYNTHETIC and _is_pictures(Path(name))]
+    stores = [name for name in names if name != SYNTHETIC and Path(name) not in folders]
+    sources: list[ClipSource] = []
+    if folders or SYNTHETIC in names:
+        pool = join_pools([load_pictures(folder) for folder in folders]).to(device) if folders else None
+        sources.append(Synthesizer(settings.clips, pool, generator))
+    for name in stores:
+        from engine.store import open_source
+
+        if not Path(name).exists():
+            raise FormatError(f"{name}: no such data", "name `synthetic`, a folder of pictures, or a mask store")
+        sources.append(VideoClips(open_source(name), settings.clips, generator, videos))
+    return sources[0] if len(sources) == 1 else Mixture(sources, generator)
+
+
+def train(
+    settings: TrainSettings,
+    clips: ClipSource,
+    output: Path,
+    init: Path | None = None,
+    overwrite: bool = False,
+    provenance: Mapping[str, object] | None = None,
+    on_step: Callable[[Progress], None] | None = None,
+) -> int:
+    """Train, or go on with an unfinished run of the same settings, and write the averaged weights to `output`.
+
+    Returns the step it began at. The unfinished run lies in `<output>.training.pt` until the end. Raises OutputError if
+    the output exists, CheckpointError for unusable initial weights or an unfinished run with other settings.
+    """
+    checkpoint = output.with_name(output.name + ".training.pt")
+    _check_output(output, overwrite)
+    if overwrite and output.exists():
+        checkpoint.unlink(missing_ok=True)
+    device = clips.generator.device
+    model = _initial(settings, init).to(device)
+    trainer = Trainer(model, clips, settings, checkpoint)
+    trainer.resume()
+    began = trainer.step
+    trainer.run(on_step)
+    made = {**(provenance or {}), "settings": settings.as_dict()}
+    save_network(output, model.config, _halved(trainer.average.state), made)
+    checkpoint.unlink(missing_ok=True)
+    return began
+
+
+def _initial(settings: TrainSettings, init: Path | None) -> MMPM:
+    """A network with seeded random weights, or with those of a file of the same model."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = MMPM(CONFIGS[settings.model])
+    if init is not None:
+        model.load_state_dict(load_network(init, expected=model.config).state_dict())
+    return model
+
+
+def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Half precision halves the file; tests hold that masks do not suffer."""
+    return {k: v.detach().cpu().half() if v.is_floating_point() else v.cpu() for k, v in state.items()}
+
+
+def _is_pictures(path: Path) -> bool:
+    """A folder whose own files include pictures, rather than a tree of clips."""
+    return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.iterdir())
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    if output.exists() and not overwrite:
+        raise OutputError(f"{output} exists", "pass --overwrite to train it anew, or choose another -o")
+    folder = output.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{folder}: cannot be written to", "create it or choose another -o")
