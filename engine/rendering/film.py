@@ -32,6 +32,13 @@ class Style:
     side_by_side: bool = False
     max_width: int | None = None
 
+    @property
+    def room(self) -> int | None:
+        """Pixels that the frame itself may be wide."""
+        if self.max_width is None or not self.side_by_side:
+            return self.max_width
+        return max(1, (self.max_width - SIDE_GAP) // 2)
+
 
 @dataclass(frozen=True)
 class Span:
@@ -47,12 +54,11 @@ def draw(shot: Shot, scene: Scene, style: Style) -> UInt8Array:
 
     Frame and masks are scaled before drawing, so that lines and words have their width in the result.
     """
-    height, width = shot.image.shape[:2]
-    total = 2 * width + SIDE_GAP if style.side_by_side else width
     image, masks = shot.image, dict(shot.masks)
-    if style.max_width is not None and total > style.max_width:
-        factor = style.max_width / total
-        size = (max(1, int(width * factor)), max(1, round(height * factor)))
+    height, width = image.shape[:2]
+    room = style.room
+    if room is not None and width > room:
+        size = (room, max(1, round(height * room / width)))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         masks = {track: _scaled(mask, size) for track, mask in masks.items()}
     drawn = overlay(image, masks, style.alpha, style.contour, scene.names if style.labels else False)

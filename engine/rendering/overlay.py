@@ -50,7 +50,7 @@ def overlay(
 
     image: uint8 (H, W, 3) RGB. masks: track id -> bool (H, W); may overlap, may be empty.
     alpha: opacity of the fill in [0, 1]. labels: True writes each track's id on it, a mapping its name.
-    Pixels outside masks, contours (at most one pixel beyond a mask per 480 lines) and labels keep their values.
+    Pixels outside masks, their dark rings (half as wide as the line, at least one pixel) and labels keep their values.
     Raises MaskError for a mask of another size.
     """
     line = line_width(image)
@@ -64,7 +64,7 @@ def overlay(
 
 
 def line_width(image: UInt8Array) -> int:
-    """Pixels of a contour line in this image: 1 up to 359 lines or columns, 2 up to 719, and so on."""
+    """Pixels of a contour line: 1 where the image's shorter side has less than 450, 2 below 810, and so on."""
     return max(1, round(min(image.shape[:2]) / 360 + 0.25))
 
 
