@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from engine.errors import FormatError, OutputError
-from engine.models.mmpm.checkpoint import load_network, save_network
 from engine.models.mmpm.config import CONFIGS
+from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
+from engine.models.mmpm.saving import save_network
 from engine.runtime.seeds import torch_generator
 from engine.training.loop import ClipSource, Progress, Trainer
 from engine.training.mixture import Mixture
@@ -81,7 +82,7 @@ def _initial(settings: TrainSettings, init: Path | None) -> MMPM:
         torch.manual_seed(settings.seed)
         model = MMPM(CONFIGS[settings.model])
     if init is not None:
-        model.load_state_dict(load_network(init, expected=model.config).state_dict())
+        model.load_state_dict(load_mmpm(init, settings.model).state_dict())
     return model
 
 
