@@ -16,7 +16,7 @@ from engine.errors import VideoError
 from engine.types import Frame, VideoInfo
 from engine.video.damage import lacks_index
 from engine.video.packets import StreamBroken, whole_packets
-from engine.video.picture import to_rgb, upright_size
+from engine.video.picture import RgbConverter, upright_size
 from engine.video.reader import VideoReader
 from engine.video.stills import MAX_PIXELS
 
@@ -71,6 +71,7 @@ class ContainerReader(VideoReader):
     def _frames(self, start: int, stop: int | None, step: int) -> Iterator[Frame]:
         if stop is not None and stop <= start:
             return
+        to_rgb = RgbConverter()
         for index, decoded in enumerate(self._pictures()):
             if index >= start and (index - start) % step == 0:
                 yield Frame(index=index, image=to_rgb(decoded.picture), name=f"{index:05d}", time=decoded.time)

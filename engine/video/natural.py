@@ -17,5 +17,5 @@ def natural_key(text: str) -> NaturalKey:
 
 
 def path_key(path: Path) -> tuple[NaturalKey, ...]:
-    """Sort key of a path: natural order folder by folder (a/9.png before b/1.png), then by stem (a.png before a1.png)."""
+    """Sort key of a path: natural order folder by folder (a/9.png, b/1.png), then by stem (a.png, a1.png)."""
     return tuple(natural_key(part) for part in (*path.parent.parts, path.stem, path.suffix))

@@ -7,22 +7,30 @@ from typing import Any
 
 import numpy as np
 from av.sidedata.sidedata import Type
+from av.video.reformatter import VideoReformatter
 
 from engine.types import UInt8Array
 from engine.video.stills import over_black
 
 
-def to_rgb(frame: Any) -> UInt8Array:
-    """The picture of an `av.VideoFrame`: uint8 (H, W, 3), RGB, alpha over black, turned by its display matrix."""
-    if any(component.is_alpha for component in frame.format.components):
-        image = over_black(frame.to_ndarray(format="rgba"))
-    else:
-        image = frame.to_ndarray(format="rgb24")
-    return _upright(image, frame)
+class RgbConverter:
+    """Turns frames of one stream into RGB. Keeps swscale's tables, which cost far more than the conversion itself."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> UInt8Array:
+        """The picture of an `av.VideoFrame`: uint8 (H, W, 3), RGB, alpha over black, turned by its display matrix."""
+        if any(component.is_alpha for component in frame.format.components):
+            return _upright(over_black(self._as(frame, "rgba")), frame)
+        return _upright(self._as(frame, "rgb24"), frame)
+
+    def _as(self, frame: Any, layout: str) -> UInt8Array:
+        return np.asarray(self._reformatter.reformat(frame, format=layout, threads=1).to_ndarray(), np.uint8)
 
 
 def upright_size(frame: Any) -> tuple[int, int]:
-    """(width, height) of the picture that `to_rgb` returns, without converting it."""
+    """(width, height) of the upright picture, without converting it."""
     a, b = _display_matrix(frame)[0]
     turned = abs(b) > abs(a)
     return (frame.height, frame.width) if turned else (frame.width, frame.height)

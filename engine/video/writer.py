@@ -115,8 +115,9 @@ class VideoWriter:
             raise OutputError(f"{self.path}: no frame was written", "the video it is made from yielded none")
         self._sink.finish()
         if self._is_folder and self.path.exists():
-            shutil.rmtree(self.path)
-        self._temporary.replace(self.path)
+            _swap_folder(self._temporary, self.path)
+        else:
+            self._temporary.replace(self.path)
 
     def _discard(self) -> None:
         """Removes the temporary file or folder if it is still there."""
@@ -143,6 +144,14 @@ def as_rate(fps: Fraction | float) -> Fraction:
     if round(fps) in (24, 30, 48, 60, 120) and abs(fps - float(television)) < 0.005:
         return television
     return max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
+
+
+def _swap_folder(new: Path, path: Path) -> None:
+    """Puts `new` in the place of the folder `path`; the old one goes last, so that one of them always exists."""
+    old = new.with_suffix(".old")
+    path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old)
 
 
 def _check_replaceable(folder: Path) -> None:

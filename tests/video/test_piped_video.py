@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
 
     def connect(data: bytes) -> None:
         read_end, write_end = os.pipe()
-        threading.Thread(target=lambda: (os.write(write_end, data), os.close(write_end)), daemon=True).start()
+        threading.Thread(target=send, args=(write_end, data), daemon=True).start()
         opened.append(io.TextIOWrapper(os.fdopen(read_end, "rb")))
         monkeypatch.setattr(sys, "stdin", opened[-1])
 
@@ -77,12 +78,17 @@ def test_named_pipe(clips: Path, tmp_path: Path, temporary: Path) -> None:
         assert reader.count() == 12
 
 
+def send(write_end: int, data: bytes) -> None:
+    with suppress(BrokenPipeError), os.fdopen(write_end, "wb") as stream:
+        stream.write(data)
+
+
 def test_full_disk(monkeypatch: pytest.MonkeyPatch, temporary: Path, piped: Callable[[bytes], None]) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     piped(b"data")
     monkeypatch.setattr("shutil.copyfileobj", full)
-    with pytest.raises(VideoError, match="No space left on device.: free some space there, or set TMPDIR"):
+    with pytest.raises(VideoError, match=r"No space left on device\): free some space there, or set TMPDIR"):
         open_video("-")
     assert not list(temporary.iterdir())

@@ -1,4 +1,4 @@
-"""Small synthetic videos for the tests of this folder. Every frame is known exactly, so that lossless ones can be compared."""
+"""Small synthetic videos for the tests of this folder; every frame is known exactly."""
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
