@@ -95,18 +95,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 @contextmanager
-def progress(label: str, total: int | None = None) -> Iterator[ProgressCallback]:
+def progress(label: str, total: int | None = None, unit: str = "") -> Iterator[ProgressCallback]:
     """A progress display on standard error; yields the callback for the engine.
 
-    A bar on a terminal, a plain line every ten seconds otherwise, nothing with `-q`.
+    A bar on a terminal, a plain line every ten seconds otherwise, nothing with `-q`. Unit "bytes" is shown in MB.
     """
     if settings.quiet:
         yield lambda done, total=None: None
     elif _is_terminal(sys.stderr):
-        with _bar(label, total) as update:
+        with _bar(label, total, unit) as update:
             yield update
     else:
-        yield _Lines(label, total)
+        yield _Lines(label, total, unit)
 
 
 def status_of(fault: BaseException) -> int:
@@ -169,8 +169,10 @@ _OS_FAULTS = {
 class _Lines:
     """Progress where nobody watches: one line every ten seconds and one at the end."""
 
-    def __init__(self, label: str, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self.label, self.total, self.clock = label, total, clock
+    def __init__(
+        self, label: str, total: int | None, unit: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.label, self.total, self.unit, self.clock = label, total, unit, clock
         self.said = clock()
 
     def __call__(self, done: int, total: int | None = None) -> None:
@@ -178,15 +180,26 @@ class _Lines:
         finished = self.total is not None and done >= self.total
         if finished or self.clock() - self.said >= _SECONDS_BETWEEN_LINES:
             self.said = self.clock()
-            _say(f"{self.label}: {done}" + (f"/{self.total}" if self.total else ""))
+            _say(f"{self.label}: {self._counted(done)}" + (f"/{self._counted(self.total)}" if self.total else ""))
+
+    def _counted(self, number: int) -> str:
+        return f"{number / 1e6:.1f} MB" if self.unit == "bytes" else str(number)
 
 
 @contextmanager
-def _bar(label: str, total: int | None) -> Iterator[ProgressCallback]:
+def _bar(label: str, total: int | None, unit: str) -> Iterator[ProgressCallback]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(label, total=total)
 

@@ -44,18 +44,25 @@ def completing(names: tuple[str, ...]) -> Callable[[str], list[str]]:
 
 
 def _set_quiet(value: bool) -> bool:
-    console.settings.quiet = value
+    console.settings.quiet = value or console.settings.quiet
     return value
 
 
 def _set_verbosity(value: int) -> int:
-    console.settings.verbosity = value
+    console.settings.verbosity = max(value, console.settings.verbosity)
     return value
 
 
 def _set_debug(value: bool) -> bool:
     console.settings.debug = value or console.settings.debug
     return value
+
+
+def model_names(incomplete: str) -> list[str]:
+    """The names of the catalogue that begin so."""
+    from engine.weights import CATALOGUE
+
+    return completing(tuple(CATALOGUE))(incomplete)
 
 
 def _shared(*names: str, help: str, **more: Any) -> Any:
@@ -97,7 +104,14 @@ Jobs = Annotated[int, _shared("--jobs", "-j", metavar="N", min=0, help="Processe
 Json = Annotated[bool, _shared("--json", help="Print one JSON document on standard output.", show_envvar=False)]
 
 Model = Annotated[
-    str, _shared("--model", "-m", metavar="NAME|FILE", help="A model of `mugvos models`, or a file of weights.")
+    str,
+    _shared(
+        "--model",
+        "-m",
+        metavar="NAME|FILE",
+        help="A model of `mugvos models`, or a file of weights.",
+        autocompletion=model_names,
+    ),
 ]
 
 Ndjson = Annotated[
@@ -126,9 +140,7 @@ Quiet = Annotated[
     bool, _shared("--quiet", "-q", help="Only warnings and errors.", callback=_set_quiet, show_envvar=False)
 ]
 
-Seed = Annotated[
-    int, _shared("--seed", metavar="N", min=0, max=2**63 - 1, help="Every random decision follows from this number.")
-]
+Seed = Annotated[int, _shared("--seed", metavar="N", min=0, help="Every random decision follows from this number.")]
 
 Verbose = Annotated[
     int,

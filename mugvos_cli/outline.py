@@ -1,0 +1,108 @@
+"""What the program offers, as plain data: commands, their arguments and options, their help. For manual and completion.
+
+Knows Typer's command objects, through what they tell about themselves. Loads every command.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mugvos_cli.main import COMMANDS, EPILOG, load, program
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its flags, how its value is written ("" for switches), its help with default and environment."""
+
+    flags: tuple[str, ...]
+    value: str
+    help: str
+    short_help: str
+    choices: tuple[str, ...] = ()
+    multiple: bool = False
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One positional argument as it is written in a synopsis."""
+
+    name: str
+    synopsis: str
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. `words`: as typed after `mugvos`. Paragraphs of help that begin with a backspace stay as typed."""
+
+    words: tuple[str, ...]
+    summary: str
+    paragraphs: tuple[str, ...]
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    children: tuple["Command", ...] = field(default=())
+
+    @property
+    def path(self) -> str:
+        """The command as typed, without the program's name."""
+        return " ".join(self.words)
+
+    def flattened(self) -> list["Command"]:
+        """This command and everything below it."""
+        return [self, *(found for child in self.children for found in child.flattened())]
+
+
+def outline() -> Command:
+    """The whole program."""
+    root = program()
+    root.help, root.short_help = root.help or "", root.help or ""
+    children = [(name, load(name)) for name in COMMANDS if name in root.commands]
+    context = root.make_context("mugvos", [], resilient_parsing=True)
+    described = tuple(_command(command, (name,), context) for name, command in children)
+    arguments, options = _parameters(root, context)
+    return Command((), root.help.rstrip("."), (root.help, EPILOG), arguments, options, described)
+
+
+def _command(command: Any, words: tuple[str, ...], parent: Any) -> Command:
+    context = command.make_context(words[-1], [], parent=parent, resilient_parsing=True)
+    paragraphs = tuple(paragraph.strip("\n") for paragraph in (command.help or "").split("\n\n"))
+    summary = " ".join((command.short_help or paragraphs[0]).split()).rstrip(".")
+    children = getattr(command, "commands", {}).items()
+    arguments, options = _parameters(command, context)
+    return Command(
+        words,
+        summary,
+        paragraphs,
+        arguments,
+        options,
+        tuple(_command(child, (*words, name), context) for name, child in children),
+    )
+
+
+def _parameters(command: Any, context: Any) -> tuple[tuple[Argument, ...], tuple[Option, ...]]:
+    arguments, options = [], []
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is None:
+            continue
+        choices = tuple(item.value for item in parameter.shell_complete(context, "") if item.value)
+        if parameter.param_type_name == "argument":
+            arguments.append(_argument(parameter, record[1], choices))
+        else:
+            options.append(_option(parameter, record, choices))
+    return tuple(arguments), tuple(options)
+
+
+def _argument(parameter: Any, help: str, choices: tuple[str, ...]) -> Argument:
+    name = (parameter.metavar or parameter.name.upper()).removesuffix("...")
+    synopsis = name + ("..." if parameter.nargs == -1 else "")
+    help = " ".join(help.replace("[required]", "").split())
+    return Argument(name, synopsis if parameter.required else f"[{synopsis}]", help, choices)
+
+
+def _option(parameter: Any, record: tuple[str, str], choices: tuple[str, ...]) -> Option:
+    switch = parameter.is_flag or parameter.count
+    value = "" if switch else record[0].rpartition(" ")[2]
+    help = " ".join(record[1].split())
+    flags = (*parameter.opts, *parameter.secondary_opts)
+    return Option(flags, value, help, " ".join((parameter.help or "").split()), choices, parameter.multiple)
