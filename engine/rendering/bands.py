@@ -55,7 +55,12 @@ def track_bands(scene: Scene, span: Span, style: Style, layout: Layout) -> list[
         for strip in strips:
             if shot.index in strip.indices:
                 cells[strip.track].append((draw(strip.cut(shot), scene, small), str(shot.number)))
-    return [Band(f"{scene.clip.name}: {scene.names[track]}", cells[track]) for track in cells]
+    return [Band(_title(scene, track), cells[track], track=track) for track in cells]
+
+
+def _title(scene: Scene, track: int) -> str:
+    name = scene.names[track]
+    return f"{scene.clip.name}: track {track}" + (f" {name}" if name not in ("", str(track)) else "")
 
 
 @dataclass(frozen=True)

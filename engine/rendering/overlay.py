@@ -94,17 +94,12 @@ def _fill(image: UInt8Array, shapes: list[_Shape], alpha: float) -> UInt8Array:
     covered = np.zeros(image.shape[:2], np.uint8)
     for shape in shapes:
         region, below = paint[shape.window], covered[shape.window]
-        cv2.copyTo(cv2.LUT(region, _halfway(shape.colour)), cv2.bitwise_and(shape.mask, below), region)
-        _paint(region, cv2.subtract(shape.mask, below), shape.colour)
+        plain = _plain(region, shape.colour)
+        cv2.copyTo(cv2.addWeighted(region, 0.5, plain, 0.5, 0.0), cv2.bitwise_and(shape.mask, below), region)
+        cv2.copyTo(plain, cv2.subtract(shape.mask, below), region)
         cv2.bitwise_or(below, shape.mask, below)
     mixed = cv2.addWeighted(image, 1.0 - alpha, paint, alpha, 0.0)
     return np.asarray(cv2.copyTo(mixed, covered, image.copy()), np.uint8)
-
-
-def _halfway(colour: RGB) -> UInt8Array:
-    """For each channel and value, the value halfway to `colour`, as a table for cv2.LUT: uint8 (256, 1, 3)."""
-    values = np.arange(256)[:, None]
-    return ((values + np.array(colour) + 1) // 2).astype(np.uint8)[:, None, :]
 
 
 def _draw_contours(image: UInt8Array, shapes: list[_Shape], line: int) -> None:
@@ -129,7 +124,14 @@ def _draw_contours(image: UInt8Array, shapes: list[_Shape], line: int) -> None:
 
 
 def _paint(region: UInt8Array, where: UInt8Array, colour: RGB) -> None:
-    cv2.copyTo(np.full_like(region, colour), where, region)
+    cv2.copyTo(_plain(region, colour), where, region)
+
+
+def _plain(region: UInt8Array, colour: RGB) -> UInt8Array:
+    """An image of the region's size in one colour; np.full takes thirty times as long."""
+    plain = np.empty(region.shape, np.uint8)
+    cv2.rectangle(plain, (0, 0), (region.shape[1], region.shape[0]), colour, cv2.FILLED)
+    return plain
 
 
 def _draw_labels(image: UInt8Array, shapes: list[_Shape], names: Mapping[int, str]) -> None:

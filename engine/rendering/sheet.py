@@ -27,12 +27,14 @@ LEGEND_LINES = 3  # further tracks are only counted
 class Band:
     """One band of a sheet. `cells`: (image, caption) each, images uint8 (H, W, 3) of one shape.
 
-    `legend`: track id -> name, shown in the track's colour below the cells.
+    `legend`: track id -> name, shown in the track's colour below the cells. `track`: the one track that the whole band
+    is about, whose colour stands before the title.
     """
 
     title: str
     cells: Sequence[tuple[UInt8Array, str]]
     legend: Mapping[int, str] = field(default_factory=dict)
+    track: int | None = None
 
 
 def contact_sheet(bands: Sequence[Band], columns: int = 4, width: int = 1600) -> UInt8Array:
@@ -71,13 +73,25 @@ def _draw_band(band: Band, columns: int, cell: int, width: int) -> UInt8Array:
     grid_top = GAP + LINE
     legend_top = grid_top + rows * (height + GAP)
     sheet = np.full((legend_top + LINE * len(legend) + GAP, width, 3), PAPER, np.uint8)
-    draw_text(sheet, shorten(band.title, TITLE, width - 2 * GAP), GAP, GAP - 2, TITLE, halo=None)
+    _draw_title(sheet, band, width)
     for i, (image, caption) in enumerate(band.cells):
         row, column = divmod(i, columns)
         _draw_cell(sheet, image, caption, GAP + column * (cell + GAP), grid_top + row * (height + GAP), (cell, height))
     for i, entries in enumerate(legend):
         _draw_legend_line(sheet, entries, legend_top + i * LINE)
     return sheet
+
+
+def _draw_title(sheet: UInt8Array, band: Band, width: int) -> None:
+    left = GAP
+    if band.track is not None:
+        _draw_swatch(sheet, band.track, left, GAP + 4)
+        left += CAPTION + 6
+    draw_text(sheet, shorten(band.title, TITLE, width - left - GAP), left, GAP - 2, TITLE, halo=None)
+
+
+def _draw_swatch(sheet: UInt8Array, track: int, x: int, y: int) -> None:
+    sheet[y : y + CAPTION, x : x + CAPTION] = colour_of(track)
 
 
 def _draw_cell(sheet: UInt8Array, image: UInt8Array, caption: str, x: int, y: int, size: tuple[int, int]) -> None:
@@ -118,6 +132,6 @@ def _draw_legend_line(sheet: UInt8Array, entries: Sequence[tuple[int | None, str
     for track, text, x in entries:
         left = GAP + x
         if track is not None:
-            sheet[y + 3 : y + 3 + CAPTION, left : left + CAPTION] = colour_of(track)
+            _draw_swatch(sheet, track, left, y + 3)
             left += CAPTION + 4
         draw_text(sheet, text, left, y, CAPTION, ink=LIGHT if track is not None else FAINT, halo=DARK)

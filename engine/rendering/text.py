@@ -3,7 +3,9 @@
 Knows arrays and strings. Letters come from the typeface inside Pillow, so that every machine draws the same ones.
 """
 
+from bisect import bisect_right
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -27,32 +29,42 @@ def draw_text(
 
 def text_size(text: str, size: int) -> tuple[int, int]:
     """(width, height) in pixels that `draw_text` takes, outline included."""
-    height, width = _coverage(text, size)[0].shape
-    return width, height
+    left, right = _extent(text, size)
+    return max(1, right - left) + 2 * _stroke(size), size + size // 4 + 2 * _stroke(size)
 
 
 def shorten(text: str, size: int, width: int) -> str:
     """`text`, or its beginning with an ellipsis where it is wider than `width` pixels; "" where nothing fits."""
     if text_size(text, size)[0] <= width:
         return text
-    for end in range(len(text) - 1, 0, -1):
-        candidate = text[:end].rstrip() + "…"
-        if text_size(candidate, size)[0] <= width:
-            return candidate
-    return ""
+    fitting = bisect_right(range(1, len(text)), width, key=lambda end: text_size(text[:end] + "…", size)[0])
+    return text[:fitting].rstrip() + "…" if fitting else ""
+
+
+def _stroke(size: int) -> int:
+    return max(1, size // 8)
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=float(size))
+
+
+def _extent(text: str, size: int) -> tuple[int, int]:
+    """Where the ink of a line begins and ends, from its origin."""
+    left, _, right, _ = _font(size).getbbox(text)
+    return int(left), ceil(right)
 
 
 @lru_cache(maxsize=2048)
 def _coverage(text: str, size: int) -> tuple[UInt8Array, UInt8Array]:
     """Coverage of the letters and of the letters with their outline, both uint8 (h, w) with one common origin."""
-    font = ImageFont.load_default(size=float(size))
-    stroke = max(1, size // 8)
-    left, _, right, bottom = font.getbbox(text)
-    shape = (max(1, int(right - left)) + 2 * stroke, max(1, size + size // 4, int(bottom)) + 2 * stroke)
+    stroke = _stroke(size)
+    origin = (stroke - _extent(text, size)[0], stroke)
     layers = []
     for width in (0, stroke):
-        layer = Image.new("L", shape)
-        ImageDraw.Draw(layer).text((stroke - left, stroke), text, fill=255, font=font, stroke_width=width)
+        layer = Image.new("L", text_size(text, size))
+        ImageDraw.Draw(layer).text(origin, text, fill=255, font=_font(size), stroke_width=width)
         layers.append(np.asarray(layer))
     return layers[0], layers[1]
 

@@ -96,7 +96,7 @@ def test_band_of_a_clip(scene: Scene) -> None:
 
 def test_bands_of_tracks_show_the_frames_in_which_each_is_seen(scene: Scene) -> None:
     bands = track_bands(scene, Span(), Style(), Layout(columns=3, rows=1, width=400))
-    assert [band.title for band in bands] == ["clip: thing 3", "clip: thing 5"]
+    assert [band.title for band in bands] == ["clip: track 3 thing 3", "clip: track 5 thing 5"]
     assert [[caption for _, caption in band.cells] for band in bands] == [["0", "4", "9"], ["4", "5", "6"]]
 
 
