@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_clips import cut, picture
+from video_clips import cut, encode, picture, pictures
 
 from engine.errors import VideoError
 from engine.types import Frame
@@ -71,6 +71,14 @@ def test_a_cut_anywhere_is_an_error_or_costs_no_frame(clips: Path, suffix: str, 
         assert len(list(open_video(path))) == 60
     except VideoError as error:
         assert path.name in error.what
+
+
+def test_a_declared_duration_tells_where_sizes_do_not(tmp_path: Path) -> None:
+    whole = encode(tmp_path / "whole.wmv", pictures(100), codec="wmv2", pix_fmt="yuv420p")
+    assert missing_bytes(whole) is None
+    assert open_video(whole).count() == 100
+    frames, error = read_until_error(cut(whole, 0.4, "cut.wmv"))
+    assert f"cut.wmv: decoding stopped at frame {len(frames)}" in error.what
 
 
 def test_text_is_of_unknown_length(damaged: Path) -> None:
