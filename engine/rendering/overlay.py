@@ -112,14 +112,13 @@ def _draw_contours(image: UInt8Array, shapes: list[_Shape], line: int) -> None:
         ring = cv2.subtract(cv2.dilate(shape.mask, SQUARE, iterations=max(1, line // 2)), shape.mask)
         _paint(image[shape.window], ring, DARK)
     claims = np.zeros(image.shape[:2], np.uint8)
-    dashes = np.add.outer(np.arange(image.shape[0]), np.arange(image.shape[1])) // (DASH * line)
     for shape in shapes:
         rim = cv2.subtract(shape.mask, cv2.erode(shape.mask, CROSS, iterations=line))
         taken = claims[shape.window]
         cv2.add(taken, rim, taken)
-        shared = (rim & (taken > 1)).astype(bool)
-        order = taken[shared]
-        rim[shared] = dashes[shape.window][shared] % order == order - 1
+        y, x = np.nonzero(rim.view(bool) & (taken > 1))
+        dash = (y + shape.window[0].start + x + shape.window[1].start) // (DASH * line)
+        rim[y, x] = dash % taken[y, x] == taken[y, x] - 1
         _paint(image[shape.window], rim, shape.colour)
 
 
