@@ -15,10 +15,8 @@ from torch import Tensor
 
 from engine.memory.decisions import Decisions
 from engine.memory.eviction import check_policy, eviction_candidates
-from engine.memory.read import similarity, weighted_values
+from engine.memory.read import Affinity, query_blocks, similarity
 from engine.memory.table import FrameTable
-
-_BLOCK = 1 << 24  # similarities held at a time; only memory and speed depend on it
 
 
 class TemporalMemory:
@@ -70,13 +68,11 @@ class TemporalMemory:
         keys, shrinkage = self._table.flat_keys()
         values = self._table.values[:, : len(self)].flatten(1, 2)
         read = values.new_empty(values.shape[0], values.shape[2], query.shape[2])
-        step = max(1, _BLOCK // keys.shape[2])
-        for start in range(0, query.shape[2], step):
-            part = slice(start, start + step)
+        for part in query_blocks(keys.shape[2], query.shape[2]):
             chosen = None if selection is None else selection[:, :, part].float()
             scores = similarity(keys, shrinkage, query[:, :, part].float(), chosen)[0]
             for rows, own in self._by_entry(scores):
-                read[rows, :, part] = weighted_values(own, values[rows], top_k)
+                read[rows, :, part] = Affinity(own, top_k).read(values[rows])
         return read
 
     def drop(self, rows: Sequence[int]) -> None:

@@ -4,10 +4,13 @@ Shapes: M memory positions (frames x height x width, flattened), Q query positio
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+_BLOCK = 1 << 24  # scores held at a time; only memory and speed depend on it
 
 
 def similarity(key: Tensor, shrinkage: Tensor | None, query: Tensor, selection: Tensor | None) -> Tensor:
@@ -43,16 +46,40 @@ def readout(weights: Tensor, values: Tensor) -> Tensor:
     return read.view(batch, objects, channels, -1)
 
 
-def weighted_values(scores: Tensor, values: Tensor, top_k: int | None = None) -> Tensor:
-    """Read every track with one set of scores: scores (M, Q), values (tracks, M, C) -> (tracks, C, Q).
+class Affinity:
+    """Softmax weights of one set of scores, worked out once and used for any number of tracks.
 
-    Equal to `readout(affinity(scores, top_k), values)`, but the weights are worked out once, and with top_k only the
-    values that are wanted are touched. Tracks are read one after the other: the result of one never depends on others.
+    Equal to `affinity` and `readout`, but with top_k only the weights that are not zero are held, and only the values
+    that are wanted are touched. Tracks are read one after the other: the result of one never depends on the others.
     """
-    if top_k is None or top_k >= scores.shape[0]:
-        weights = scores.softmax(0)
-        return torch.stack([track.T @ weights for track in values])
-    largest, indices = scores.T.topk(top_k, 1)
-    weights = largest.softmax(1)
-    bags = [F.embedding_bag(indices, track, per_sample_weights=weights, mode="sum") for track in values]
-    return torch.stack(bags).transpose(1, 2)
+
+    def __init__(self, scores: Tensor, top_k: int | None = None) -> None:
+        """scores (M, Q): of M memory positions for Q queries; with top_k the largest of each query take part."""
+        self.positions = scores.shape[0]
+        self._indices: Tensor | None = None
+        if top_k is None or top_k >= self.positions:
+            self._weights = scores.softmax(0)
+            return
+        largest, self._indices = scores.T.topk(top_k, 1)
+        self._weights = largest.softmax(1)
+
+    def read(self, values: Tensor) -> Tensor:
+        """Values (tracks, M, C) -> (tracks, C, Q)."""
+        if self._indices is None:
+            return torch.stack([track.T @ self._weights for track in values])
+        bags = [F.embedding_bag(self._indices, v, per_sample_weights=self._weights, mode="sum") for v in values]
+        return torch.stack(bags).transpose(1, 2)
+
+    def usage(self) -> Tensor:
+        """(M,): the weights of every memory position, summed over queries."""
+        if self._indices is None:
+            return self._weights.sum(1)
+        usage = self._weights.new_zeros(self.positions)
+        return usage.index_add_(0, self._indices.flatten(), self._weights.flatten())
+
+
+def query_blocks(positions: int, queries: int) -> Iterator[slice]:
+    """Ranges of queries whose scores over `positions` take a bounded share of memory."""
+    step = max(1, _BLOCK // max(positions, 1))
+    for start in range(0, queries, step):
+        yield slice(start, start + step)

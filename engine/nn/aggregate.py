@@ -15,3 +15,15 @@ def soft_aggregate(probabilities: Tensor) -> Tensor:
     background = (1 - probabilities).prod(1, keepdim=True)
     joint = torch.cat([background, probabilities], 1).clamp(EPSILON, 1 - EPSILON)
     return torch.log(joint / (1 - joint))
+
+
+def aggregate_probabilities(probabilities: Tensor, joint: bool = True) -> Tensor:
+    """Independent probabilities (n, H, W) -> those after aggregation (n, H, W), background left out.
+
+    joint: objects compete with each other; otherwise each with its own background only.
+    """
+    if not len(probabilities):
+        return probabilities
+    if joint:
+        return soft_aggregate(probabilities.unsqueeze(0)).softmax(1)[0, 1:]
+    return soft_aggregate(probabilities.unsqueeze(1)).softmax(1)[:, 1]

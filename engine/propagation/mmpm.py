@@ -14,8 +14,8 @@ from torch import Tensor
 from engine.memory.bank import TemporalMemory
 from engine.memory.decisions import Decisions, SeededDecisions
 from engine.memory.plain import from_plain, to_plain
-from engine.models.mmpm.network import Key
 from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
+from engine.propagation.near import PreviousFrame
 from engine.propagation.options import MMPMOptions
 from engine.propagation.pending import Pending, PendingTracker
 
@@ -36,19 +36,18 @@ class MMPMTracker(PendingTracker):
         self.decisions = decisions or SeededDecisions(options.seed)
         self.memory = TemporalMemory(options.memory_frames or config.memory_frames, options.evict, self.decisions)
         self._hidden = torch.empty(0)
-        self._near: tuple[Key, Tensor] | None = None  # the previous frame's key and values
+        self._near = PreviousFrame(frames.network)
 
     @torch.inference_mode()
     def state(self) -> dict[str, Any]:
         """Memory, hidden state, previous frame, decisions and the time. Masks can no longer be given on this frame."""
         self._settle()
-        near = None if self._near is None else [to_plain(part) for part in (*self._near[0], self._near[1])]
         return {
             "time": self.time,
             "size": list(self.size),
             "memory": self.memory.state(),
             "hidden": to_plain(self._hidden),
-            "near": near,
+            "near": self._near.state(),
         }
 
     @torch.inference_mode()
@@ -60,15 +59,12 @@ class MMPMTracker(PendingTracker):
         self.size = int(state["size"][0]), int(state["size"][1])
         self.memory.load_state(state["memory"], device)
         self._hidden = from_plain(state["hidden"], device)
-        self._near = None
-        if state["near"] is not None:
-            *key, value = (from_plain(part, device) for part in state["near"])
-            self._near = Key(*key), value
+        self._near.load_state(state["near"], device)
 
     def _begin(self, frame: EncodedFrame) -> None:
         self.memory.clear()
         self._hidden = self.frames.empty_hidden(frame, 0)
-        self._near = None
+        self._near.clear()
 
     def _enter(self, frame: EncodedFrame, tracks: int) -> None:
         self._hidden = torch.cat([self._hidden, self.frames.empty_hidden(frame, tracks)])
@@ -77,28 +73,18 @@ class MMPMTracker(PendingTracker):
         kept = [row for row in range(len(self._hidden)) if row not in rows]
         self.memory.drop(rows)
         self._hidden = self._hidden[kept]
-        if self._near is not None:
-            self._near = self._near[0], self._near[1][kept]
+        self._near.keep(kept)
 
     def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
         if not len(self._hidden):
             return frame.image.new_zeros(0, *frame.image.shape[2:])
-        soft, self._hidden = self.frames.masks(frame, self._read(frame), self._hidden, not last)
+        read = self.memory.read(frame.key.key, frame.key.selection, self.top_k).unflatten(2, self._hidden.shape[-2:])
+        soft, self._hidden = self.frames.masks(frame, self._near.beside(read, frame.key), self._hidden, not last)
         return soft
-
-    def _read(self, frame: EncodedFrame) -> Tensor:
-        """Read-out of all tracks (N, C, h, w): the memory and, if configured, the previous frame near the place."""
-        read = self.memory.read(frame.key.key, frame.key.selection, self.top_k)
-        read = read.unflatten(2, self._hidden.shape[-2:])
-        if self._near is None:
-            return read
-        near = self.frames.network.read_near(frame.key, self._near[0], self._near[1].unsqueeze(0))
-        return torch.cat([read, near[0]], 1)
 
     def _remember(self, pending: Pending) -> None:
         wanted = self.time % self.interval == 0 or bool(pending.given)
-        local = self.frames.config.local_read
-        if not len(pending.soft) or not (wanted or local):
+        if not len(pending.soft) or not (wanted or self._near.wanted):
             return
         coin = wanted and self._deep(pending)
         deep = [coin or row in pending.given for row in range(len(pending.soft))]
@@ -108,8 +94,7 @@ class MMPMTracker(PendingTracker):
         key = pending.frame.key
         if wanted:
             self.memory.add(self.time, key.key, key.shrinkage, values.flatten(2), sorted(pending.given))
-        if local:
-            self._near = key, values
+        self._near.put(key, values)
 
     def _deep(self, pending: Pending) -> bool:
         """Whether rows that were predicted get a deep update at this memory frame. Nothing is drawn without need."""

@@ -22,7 +22,7 @@ from engine.types import BoolArray, FloatArray, UInt8Array
 class Pending:
     """A frame not yet remembered. soft: (N, H', W') of the padded input. given: rows with masks that somebody gave.
 
-    last: no frame follows. segmented: the masks of rows that are not given were predicted.
+    last: no frame follows. segmented: it was read from memory, so predictions stand behind what is not given.
     """
 
     frame: EncodedFrame
@@ -71,7 +71,7 @@ class PendingTracker(ABC):
     def current(self) -> FloatArray:
         """The tracks in the frame of the last call, masks given there included: float32 (N, H, W)."""
         pending = self._open()
-        return self.frames.masks_out(pending.frame, pending.soft)
+        return self.frames.masks_out(pending.frame, self._final(pending))
 
     @torch.inference_mode()
     def add(self, frame: UInt8Array, masks: BoolArray) -> None:
@@ -122,6 +122,10 @@ class PendingTracker(ABC):
     @abstractmethod
     def _remember(self, pending: Pending) -> None:
         """Take a frame, which is not the last, into memory as far as wanted."""
+
+    def _final(self, pending: Pending) -> Tensor:
+        """The masks of a frame once nothing more is given on it."""
+        return pending.soft
 
     def _give(self, pending: Pending, rows: Sequence[int], masks: Tensor) -> None:
         """Masks for some rows; where tracks exclude each other the predictions of all others yield to them."""

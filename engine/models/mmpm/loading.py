@@ -1,0 +1,59 @@
+"""MMPM from a file of weights: which configuration it is, and the one tensor that may need another shape.
+
+Our files carry their configuration; published ones (specification section 9) are told by the width of their ViT.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.errors import CheckpointError
+from engine.models.mmpm.config import CONFIGS, MMPMConfig
+from engine.models.mmpm.network import MMPM
+from engine.weights.load import load_state_dict, model_description
+from engine.weights.recognise import recognise, strict_load
+
+_PATCH = "value_encoder.network.patch_embed.proj.weight"
+
+
+def load_mmpm(path: str | Path, model: str | None = None) -> MMPM:
+    """The network in a file, ready for inference. model: a name of CONFIGS that it has to fit; None takes what it is.
+
+    Raises CheckpointError for files that are damaged or belong to another model.
+    """
+    state, metadata = load_state_dict(path)
+    config = _configuration(state, model_description(metadata, path), model, path)
+    with torch.device("meta"):
+        network = MMPM(config)
+    network = network.to_empty(device="cpu")
+    strict_load(network, with_others_plane(state, config), path, config.name)
+    return network.eval()
+
+
+def with_others_plane(state: Mapping[str, Tensor], config: MMPMConfig) -> dict[str, Tensor]:
+    """Where a multi-object network meets weights of a single-object one: a fifth input plane of zeros.
+
+    The plane holds the other objects, so zeros leave the result as it was. For training it is filled at random instead.
+    """
+    weight = state.get(_PATCH)
+    if config.single_object or weight is None or weight.shape[1] != 4:
+        return dict(state)
+    return {**state, _PATCH: torch.cat([weight, torch.zeros_like(weight[:, :1])], 1)}
+
+
+def _configuration(
+    state: Mapping[str, Tensor], described: dict[str, Any], model: str | None, path: str | Path
+) -> MMPMConfig:
+    if described:
+        config = MMPMConfig.from_dict(described.get("config", described))
+        if model is None or config.name == model:
+            return config
+    name = model or recognise(state).removesuffix(" single")
+    if name not in CONFIGS:
+        raise CheckpointError(
+            f"{path}: holds no MMPM, it looks like {name}", "choose weights of a model named mmpm-..."
+        )
+    return CONFIGS[name]

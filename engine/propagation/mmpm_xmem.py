@@ -1,0 +1,109 @@
+"""MMPM with XMem's memory: top-k reads, working memory consolidated into prototypes (specification section 6.4).
+
+Differs from mmpm.py in more than the memory: memory frames are so many frames after the previous one, a frame gets
+either the decoder's or the value encoder's update of the hidden state, and masks are aggregated again where some were
+given.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.memory.long_term import LongTermMemory, LongTermOptions
+from engine.memory.plain import from_plain, to_plain
+from engine.nn.aggregate import aggregate_probabilities
+from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
+from engine.propagation.near import PreviousFrame
+from engine.propagation.pending import Pending, PendingTracker
+
+
+class MMPMLongTermTracker(PendingTracker):
+    """interval: frames between memory frames. deep_every: frames between deep updates; -1 for every memory frame."""
+
+    def __init__(self, frames: MMPMFrames, options: LongTermOptions, interval: int = 5, deep_every: int = -1) -> None:
+        super().__init__(frames)
+        self.options = options
+        self.interval = interval
+        self.deep_every = deep_every
+        self.memory = LongTermMemory(options)
+        self._near = PreviousFrame(frames.network)
+        self._hidden = torch.empty(0)
+        self._decoded = torch.empty(0)  # the decoder's hidden state for the pending frame
+        self._last_memory = 0
+        self._last_deep = 0
+
+    @torch.inference_mode()
+    def state(self) -> dict[str, Any]:
+        """Memory, hidden state, previous frame and counters. Masks can no longer be given on this frame."""
+        self._settle()
+        return {
+            "time": self.time,
+            "size": list(self.size),
+            "memory": self.memory.state(),
+            "hidden": to_plain(self._hidden),
+            "near": self._near.state(),
+            "last": [self._last_memory, self._last_deep],
+        }
+
+    @torch.inference_mode()
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
+        device = self.frames.device
+        self._pending = None
+        self.time = int(state["time"])
+        self.size = int(state["size"][0]), int(state["size"][1])
+        self.memory.load_state(state["memory"], device)
+        self._hidden = from_plain(state["hidden"], device)
+        self._near.load_state(state["near"], device)
+        self._last_memory, self._last_deep = (int(number) for number in state["last"])
+
+    def _begin(self, frame: EncodedFrame) -> None:
+        self.memory = LongTermMemory(self.options)
+        self._near.clear()
+        self._hidden = self._decoded = self.frames.empty_hidden(frame, 0)
+        self._last_memory, self._last_deep = 0, -self.deep_every
+
+    def _enter(self, frame: EncodedFrame, tracks: int) -> None:
+        entering = self.frames.empty_hidden(frame, tracks)
+        self._hidden = torch.cat([self._hidden, entering])
+        self._decoded = torch.cat([self._decoded, entering])
+
+    def _leave(self, rows: Sequence[int]) -> None:
+        kept = [row for row in range(len(self._hidden)) if row not in rows]
+        self.memory.drop(rows)
+        self._hidden = self._hidden[kept]
+        self._near.keep(kept)
+
+    def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
+        self._decoded = self._hidden
+        if not len(self._hidden):
+            return frame.image.new_zeros(0, *frame.image.shape[2:])
+        read = self.memory.read(frame.key.key, frame.key.selection).unflatten(2, self._hidden.shape[-2:])
+        soft, self._decoded = self.frames.masks(frame, self._near.beside(read, frame.key), self._hidden, not last)
+        return soft
+
+    def _final(self, pending: Pending) -> Tensor:
+        return aggregate_probabilities(pending.soft, self.exclusive) if pending.given else pending.soft
+
+    def _remember(self, pending: Pending) -> None:
+        if not len(pending.soft):
+            return
+        wanted = self.time - self._last_memory >= self.interval or bool(pending.given)
+        due = self.deep_every < 0 or self.time - self._last_deep >= self.deep_every
+        deep = wanted and due
+        if len(pending.given) < len(pending.soft) and not (deep and self.deep_every < 0):
+            self._hidden = self._decoded
+        if wanted or self._near.wanted:
+            self._store(pending, wanted, deep)
+
+    def _store(self, pending: Pending, wanted: bool, deep: bool) -> None:
+        key = pending.frame.key
+        values, self._hidden = self.frames.values(pending.frame, self._hidden, self._final(pending), deep)
+        self._near.put(key, values)
+        if wanted:
+            self.memory.add(key.key, key.shrinkage, key.selection, values.flatten(2))
+            self._last_memory = self.time
+        if deep:
+            self._last_deep = self.time
