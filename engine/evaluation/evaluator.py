@@ -1,22 +1,21 @@
 """The one evaluation: plan every clip, score every unit of work, put the scores together.
 
-Knows sources, protocols and reports. Opens no files: who wants several processes says how each gets its
-sources.
+Knows sources, protocols and reports. Opens no files: who wants several processes says how each gets its sources.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from engine.errors import EvaluationError
 from engine.evaluation.matching import match_clips
-from engine.evaluation.plan import ClipPlan, Problem
-from engine.evaluation.pool import Opener, Scorer, processes_worth, score_in_processes
+from engine.evaluation.plan import ClipPlan, Problem, Unit
+from engine.evaluation.pool import LastClip, Opener, Scored, Scorer, processes_worth, score_in_processes
 from engine.evaluation.protocols import Protocol, find_protocol
 from engine.evaluation.report import ClipScore, Report, TrackScore
-from engine.evaluation.words import missing_clips, missing_frames, some, too_short
+from engine.evaluation.words import first_of, missing_clips, missing_frames, some, too_short
 from engine.store.source import MaskSource
 
 Progress = Callable[[int, int], object]
-"""Called with (tracks done, tracks in all)."""
+"""Called with (tracks done, tracks in all); the second number settles once every clip has been opened."""
 
 
 def evaluate(
@@ -36,16 +35,85 @@ def evaluate(
     predictions and truth for itself, and only where the work is worth it.
     Raises EvaluationError if nothing can be compared, sizes differ, or (strict) anything is missing.
     """
-    rules = find_protocol(protocol)
-    pairs = _matched(truth, pred)
-    plans = {name: rules.plan_clip(name, truth, pairs.get(name), pred) for name in truth.clips}
-    problems = list(missing_clips([name for name in plans if name not in pairs]))
-    problems += [problem for plan in plans.values() for problem in plan.problems]
-    _stop_if(strict, problems)
-    scores = _score(plans, pred, truth, jobs, openers, on_progress)
-    problems += [problem for name, tracks in scores.items() for problem in _found_in(name, tracks)]
-    _stop_if(strict, problems)
-    return _report(rules, scores, problems, _notes(rules, plans, pred, pairs))
+    work = _Evaluation(LastClip(pred), LastClip(truth), find_protocol(protocol), strict)
+    if openers is not None and jobs > 1:
+        jobs = processes_worth(work.pixels(), jobs)
+    if openers is not None and jobs > 1:
+        results = score_in_processes(list(work.units()), *openers, jobs)
+    else:
+        results = map(Scorer(work.pred, work.truth), work.units())
+    for scored in results:
+        work.take(scored)
+        if on_progress is not None:
+            on_progress(*work.progress())
+    return work.report()
+
+
+class _Evaluation:
+    """One evaluation under way: what belongs together, what was planned, what was scored and what was odd."""
+
+    def __init__(self, pred: LastClip, truth: LastClip, rules: Protocol, strict: bool) -> None:
+        self.pred, self.truth, self.rules, self.strict = pred, truth, rules, strict
+        self.pairs = _matched(truth, pred)
+        self.problems: list[Problem] = []
+        self.oddities: list[str] = []
+        self.planned, self.done = 0, 0
+        self.plans: dict[str, ClipPlan] = {}
+        self.scores: dict[str, list[TrackScore]] = {name: [] for name in truth.clips}
+        self._add(missing_clips([name for name in truth.clips if name not in self.pairs]))
+
+    def pixels(self) -> float:
+        """About how many pixels there are to judge; the first clip stands for all."""
+        clip = self.truth.clip(self.truth.clips[0])
+        return float(len(self.truth.clips) * len(clip.tracks) * len(clip.frames) * clip.height * clip.width)
+
+    def units(self) -> Iterator[Unit]:
+        """Plans clip after clip, each only when its turn comes, so that planning and scoring share its readers."""
+        for name in self.truth.clips:
+            plan = self.rules.plan_clip(name, self.truth, self.pairs.get(name), self.pred)
+            self.plans[name] = plan
+            self.planned += sum(len(unit.tracks) for unit in plan.units)
+            self._add(plan.problems)
+            yield from plan.units
+
+    def take(self, scored: Scored) -> None:
+        """The scores of one unit."""
+        self.scores[scored.clip] += scored.tracks
+        self.done += len(scored.tracks)
+        self.oddities += scored.notes
+        self._add([missing_frames(scored.clip, t.name, t.missing) for t in scored.tracks if t.missing and t.predicted])
+
+    def progress(self) -> tuple[int, int]:
+        """Tracks done and in all; a clip that was not opened yet counts for one."""
+        return self.done, self.planned + len(self.scores) - len(self.plans)
+
+    def report(self) -> Report:
+        """All together. Raises EvaluationError if no track had a frame to judge."""
+        short = {name: [t.name for t in tracks if not t.frames] for name, tracks in self.scores.items()}
+        self._add([too_short(name, tracks) for name, tracks in short.items() if tracks])
+        judged = {name: tuple(t for t in tracks if t.frames) for name, tracks in self.scores.items()}
+        clips = tuple(ClipScore(name, tracks) for name, tracks in judged.items() if tracks)
+        if not clips:
+            reason = self.problems[0].text if self.problems else "the truth holds no mask"
+            raise EvaluationError(
+                f"nothing to judge: {reason}", f"protocol {self.rules.name} judges {self.rules.judged}"
+            )
+        return Report(self.rules.name, clips, tuple(self.problems), tuple(self._notes()))
+
+    def _notes(self) -> list[str]:
+        used = set(self.pairs.values())
+        extra = [name for name in self.pred.clips if name not in used]
+        notes = [f"judged: {self.rules.judged}"]
+        notes += [f"{some(extra, 'predicted clip')} without truth ignored"] if extra else []
+        notes += [note for plan in self.plans.values() for note in plan.notes]
+        return notes + first_of(dict.fromkeys(self.oddities))
+
+    def _add(self, problems: Sequence[Problem]) -> None:
+        """Note problems. Raises EvaluationError at the first missing prediction where all are wanted."""
+        self.problems += problems
+        missing = [problem.text for problem in problems if problem.missing]
+        if self.strict and missing:
+            raise EvaluationError(missing[0], "complete the predictions, or leave out --strict")
 
 
 def _matched(truth: MaskSource, pred: MaskSource) -> dict[str, str]:
@@ -60,65 +128,3 @@ def _matched(truth: MaskSource, pred: MaskSource) -> dict[str, str]:
             "name the predicted clips like the true ones, and check that predictions and truth are not swapped",
         )
     return pairs
-
-
-def _score(
-    plans: dict[str, ClipPlan],
-    pred: MaskSource,
-    truth: MaskSource,
-    jobs: int,
-    openers: tuple[Opener, Opener] | None,
-    on_progress: Progress | None,
-) -> dict[str, list[TrackScore]]:
-    """The scores of all tracks, by clip."""
-    units = [unit for plan in plans.values() for unit in plan.units]
-    total, done = sum(len(unit.tracks) for unit in units), 0
-    if openers is not None and jobs > 1:
-        jobs = processes_worth(_pixels(plans, truth), min(jobs, len(units)))
-    results: Iterable[list[TrackScore]] = map(Scorer(pred, truth), units)
-    if openers is not None and jobs > 1:
-        results = score_in_processes(units, *openers, jobs)
-    scores: dict[str, list[TrackScore]] = {name: [] for name in plans}
-    for unit, tracks in zip(units, results, strict=True):
-        scores[unit.clip] += tracks
-        done += len(unit.tracks)
-        if on_progress is not None:
-            on_progress(done, total)
-    return scores
-
-
-def _pixels(plans: dict[str, ClipPlan], truth: MaskSource) -> float:
-    """About how many pixels will be judged; the size of the first clip stands for all."""
-    first = truth.clip(next(iter(plans)))
-    pairs = sum(len(unit.frames) * len(unit.tracks) for plan in plans.values() for unit in plan.units)
-    return float(pairs * first.height * first.width)
-
-
-def _found_in(name: str, tracks: Sequence[TrackScore]) -> list[Problem]:
-    """What only scoring could tell: frames that were missing in predicted tracks, tracks with nothing to judge."""
-    partly = [t for t in tracks if t.missing and t.predicted]
-    short = [t.name for t in tracks if not t.frames]
-    return [missing_frames(name, t.name, t.missing) for t in partly] + ([too_short(name, short)] if short else [])
-
-
-def _report(rules: Protocol, scores: dict[str, list[TrackScore]], problems: list[Problem], notes: list[str]) -> Report:
-    judged = {name: tuple(track for track in tracks if track.frames) for name, tracks in scores.items()}
-    clips = tuple(ClipScore(name, tracks) for name, tracks in judged.items() if tracks)
-    if not clips:
-        reason = problems[0].text if problems else "the truth holds no mask"
-        raise EvaluationError(f"nothing to judge: {reason}", f"protocol {rules.name} judges {rules.judged}")
-    return Report(rules.name, clips, tuple(problems), tuple(notes))
-
-
-def _notes(rules: Protocol, plans: dict[str, ClipPlan], pred: MaskSource, pairs: dict[str, str]) -> list[str]:
-    extra = [name for name in pred.clips if name not in set(pairs.values())]
-    notes = [f"judged: {rules.judged}"]
-    notes += [f"{some(extra, 'predicted clip')} without truth ignored"] if extra else []
-    return notes + [note for plan in plans.values() for note in plan.notes]
-
-
-def _stop_if(strict: bool, problems: Sequence[Problem]) -> None:
-    missing = [problem.text for problem in problems if problem.missing]
-    if strict and missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        raise EvaluationError(f"{missing[0]}{more}", "complete the predictions, or leave out --strict")

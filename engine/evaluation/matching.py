@@ -16,7 +16,8 @@ Side = Literal["truth", "predicted"]
 
 def match_clips(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, str]:
     """True clip -> predicted clip: by name, else by the last part of a path-like name; two lone clips always match."""
-    pairs = {name: name for name in truth if name in set(predicted)}
+    known = set(predicted)
+    pairs = {name: name for name in truth if name in known}
     if not pairs:
         ends = {name.rsplit("/", 1)[-1]: name for name in predicted}
         pairs = {name: ends[last] for name in truth if (last := name.rsplit("/", 1)[-1]) in ends}

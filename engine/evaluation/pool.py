@@ -1,4 +1,4 @@
-"""Units of work shared out over processes. Each process opens the sources for itself and keeps its last clips.
+"""Units of work shared out over processes. Each process opens the sources for itself.
 
 Knows units and how to open sources. Fresh interpreters are started, not copies of this one: open HDF5 files and the
 threads of a progress bar do not survive being copied.
@@ -7,6 +7,7 @@ threads of a progress bar do not survive being copied.
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 from engine.evaluation.plan import Unit
@@ -21,21 +22,54 @@ PIXELS_WORTH_A_PROCESS = 4e8
 """Below this many judged pixels starting an interpreter takes longer than it saves."""
 
 
+class LastClip:
+    """A source (a MaskSource) that keeps the clip asked for last: what a reader found out of it is found out once."""
+
+    def __init__(self, source: MaskSource) -> None:
+        self._source = source
+        self._last: ClipMasks | None = None
+        self._last_name = ""
+
+    @property
+    def format(self) -> str:
+        return self._source.format
+
+    @property
+    def clips(self) -> Sequence[str]:
+        return self._source.clips
+
+    def clip(self, name: str) -> ClipMasks:
+        if self._last is None or self._last_name != name:
+            self._last, self._last_name = self._source.clip(name), name
+        return self._last
+
+    def taken_notes(self) -> list[str]:
+        """What the reader found odd since this was last asked."""
+        notes: list[str] = getattr(self._source, "notes", [])
+        taken = notes[:]
+        notes.clear()
+        return taken
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of a unit: its clip, its tracks, and what the readers found odd on the way."""
+
+    clip: str
+    tracks: list[TrackScore]
+    notes: list[str]
+
+
 class Scorer:
-    """Scores units one after another; neighbouring units of a clip share its readers."""
+    """Scores units one after another."""
 
-    def __init__(self, predicted: MaskSource, truth: MaskSource) -> None:
-        self._sources = (predicted, truth)
-        self._clips: dict[int, tuple[str, ClipMasks]] = {}
+    def __init__(self, predicted: LastClip, truth: LastClip) -> None:
+        self._predicted, self._truth = predicted, truth
 
-    def __call__(self, unit: Unit) -> list[TrackScore]:
-        predicted = self._clip(0, unit.predicted_clip) if unit.predicted_clip is not None else None
-        return score_unit(unit, predicted, self._clip(1, unit.clip))
-
-    def _clip(self, side: int, name: str) -> ClipMasks:
-        if side not in self._clips or self._clips[side][0] != name:
-            self._clips[side] = (name, self._sources[side].clip(name))
-        return self._clips[side][1]
+    def __call__(self, unit: Unit) -> Scored:
+        predicted = self._predicted.clip(unit.predicted_clip) if unit.predicted_clip is not None else None
+        tracks = score_unit(unit, predicted, self._truth.clip(unit.clip))
+        return Scored(unit.clip, tracks, self._predicted.taken_notes() + self._truth.taken_notes())
 
 
 def processes_worth(pixels: float, jobs: int) -> int:
@@ -43,9 +77,7 @@ def processes_worth(pixels: float, jobs: int) -> int:
     return max(1, min(jobs, int(pixels / PIXELS_WORTH_A_PROCESS)))
 
 
-def score_in_processes(
-    units: Sequence[Unit], predicted: Opener, truth: Opener, jobs: int
-) -> Iterator[list[TrackScore]]:
+def score_in_processes(units: Sequence[Unit], predicted: Opener, truth: Opener, jobs: int) -> Iterator[Scored]:
     """The scores of all units, in order. The first error stops the rest and is raised here."""
     executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (predicted, truth))
     try:
@@ -60,8 +92,8 @@ _scorer: list[Scorer] = []
 def _begin(predicted: Opener, truth: Opener) -> None:
     """In each process: an interrupt is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _scorer[:] = [Scorer(predicted(), truth())]
+    _scorer[:] = [Scorer(LastClip(predicted()), LastClip(truth()))]
 
 
-def _score(unit: Unit) -> list[TrackScore]:
+def _score(unit: Unit) -> Scored:
     return _scorer[0](unit)

@@ -41,7 +41,7 @@ class _TrackScorer:
     clip: ClipMasks | None
     true_clip: ClipMasks
     begun: bool = False
-    waiting: tuple[int, int | None, BoolArray] | None = None
+    waiting: tuple[int, int | None, BoolArray, BoolArray | None] | None = None
     pairs: list[tuple[BoolArray, BoolArray]] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
@@ -55,12 +55,13 @@ class _TrackScorer:
             if not self.unit.truth_fills:
                 return
             G = np.zeros((self.true_clip.height, self.true_clip.width), bool)
+        void = self.true_clip.void(true_frame) if self.unit.void else None
         if not self.unit.trim:
-            self._judge(true_frame, frame, G)
+            self._judge(true_frame, frame, G, void)
             return
         if self.waiting is not None:
             self._judge(*self.waiting)
-        self.waiting = (true_frame, frame, G) if self.begun else None
+        self.waiting = (true_frame, frame, G, void) if self.begun else None
         self.begun = True
 
     def finish(self) -> TrackScore:
@@ -76,7 +77,7 @@ class _TrackScorer:
             predicted=self.clip is not None and (self.plan.predicted is not None or self.plan.absent_is_empty),
         )
 
-    def _judge(self, true_frame: int, frame: int | None, G: BoolArray) -> None:
+    def _judge(self, true_frame: int, frame: int | None, G: BoolArray, void: BoolArray | None) -> None:
         P = self._predicted(frame, G)
         self.frames.append(true_frame)
         if P is None:
@@ -86,7 +87,6 @@ class _TrackScorer:
             self.F.append(0.0)
             return
         _check_sizes(f"{self.unit.clip}/{self.plan.name}, frame {true_frame}", P.shape, G.shape)
-        void = self.true_clip.void(true_frame) if self.unit.void else None
         self.pairs.append((P, G) if void is None else (P & ~void, G & ~void))
         if len(self.pairs) >= max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // (len(self.unit.tracks) * G.size))):
             self._flush()
@@ -102,10 +102,20 @@ class _TrackScorer:
 
     def _flush(self) -> None:
         if self.pairs:
-            j, f = score_masks(*(np.stack(side) for side in zip(*self.pairs, strict=True)))
+            j, f = score_masks(*_stacks(self.pairs))
             self.J += j.tolist()
             self.F += f.tolist()
             self.pairs.clear()
+
+
+def _stacks(pairs: list[tuple[BoolArray, BoolArray]]) -> list[BoolArray]:
+    """Predicted and true masks, each (N, H, W), or (N, W, H) where all of them lie in memory column by column.
+
+    Decoded run lengths lie that way. J and F are the same for transposed masks, and turning them would cost as much as
+    scoring them.
+    """
+    by_column = all(mask.flags.f_contiguous for pair in pairs for mask in pair)
+    return [np.stack([mask.T if by_column else mask for mask in side]) for side in zip(*pairs, strict=True)]
 
 
 def _check_sizes(where: str, predicted: tuple[int, ...], truth: tuple[int, ...]) -> None:

@@ -1,6 +1,6 @@
 """How problems are put into words: always the count and the first few names."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.evaluation.plan import Problem
 
@@ -11,6 +11,12 @@ def some(items: Sequence[object], noun: str) -> str:
     """`7 frames (3, 4, 5, 6, 7, ...)`."""
     named = ", ".join(str(item) for item in items[:NAMED]) + (", ..." if len(items) > NAMED else "")
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'} ({named})"
+
+
+def first_of(notes: Collection[str]) -> list[str]:
+    """The first few notes and how many more there are."""
+    more = len(notes) - NAMED
+    return [*list(notes)[:NAMED], *([f"and {more} more like these"] if more > 0 else [])]
 
 
 def missing_clips(names: Sequence[str]) -> tuple[Problem, ...]:

@@ -116,6 +116,13 @@ def test_symmetric_and_in_range(pair: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@given(pairs())
+def test_transposed_masks_score_the_same(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    P, G = pair
+    assert np.array_equal(score_masks(P[None], G[None]), score_masks(P.T[None], G.T[None]))
+
+
+@settings(max_examples=60, deadline=None)
 @given(pairs(), st.integers(1, 9), st.integers(1, 9))
 def test_a_background_margin_changes_nothing_at_equal_tolerance(
     pair: tuple[np.ndarray, np.ndarray], above: int, left: int
