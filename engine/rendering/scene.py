@@ -7,7 +7,6 @@ from 0. For images with numbers in their names (`00012.jpg` is 12) it is that nu
 image's name and all of them are below the count of images: then they are indices.
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,6 +14,7 @@ from fractions import Fraction
 import numpy as np
 
 from engine.errors import MaskError, UsageError
+from engine.store.formats.base import number_of
 from engine.store.source import ClipMasks
 from engine.types import BoolArray, Frame, UInt8Array
 from engine.video.reader import VideoReader
@@ -132,16 +132,10 @@ def _numbers_of_frames(numbers: Sequence[int], reader: VideoReader | None) -> Se
     if reader is None:
         return list(numbers)
     names = reader.names()
-    found = [_number_in(name) for name in names or ()]
+    found = [number_of(name) for name in names or ()]
     if None in found or len(set(found)) < len(found) or not found:
         return None
     named = [number for number in found if number is not None]
     if not set(numbers) <= set(named) and max(numbers, default=0) < len(named):
         return None
     return named
-
-
-def _number_in(name: str) -> int | None:
-    """The last run of digits in a file name's stem; None if there is none."""
-    digits = re.findall(r"[0-9]+", name)
-    return int(digits[-1]) if digits else None
