@@ -12,7 +12,8 @@ from engine.types import BoolArray
 
 PixelKind = Literal["binary", "grey", "palette"]
 MAX_LABELS = 255
-SMOOTH_RUN = 24
+_SOLID_SHARE = 0.1  # a label region with less of its pixels away from any edge is thin
+_RAMP_SHARE = 0.5  # of the pixels of thin labels, between a darker and a brighter neighbour
 
 
 def split_labels(values: np.ndarray, kind: PixelKind, name: str, binarize: bool = False) -> dict[int, BoolArray]:
@@ -25,7 +26,7 @@ def split_labels(values: np.ndarray, kind: PixelKind, name: str, binarize: bool 
     if values.ndim != 2:
         raise MaskError(f"{name}: has {values.ndim} axes", "export a single-channel mask (grey or palette PNG)")
     if kind == "grey" and binarize:
-        values = (values > (int(values.max()) // 2)).astype(np.uint8)
+        values = (values > int(values.max()) // 2).astype(np.uint8)
     labels = [int(v) for v in np.unique(values) if v != 0]
     if not labels:
         raise MaskError(f"{name}: the mask is empty", "paint the object with any non-zero value")
@@ -43,22 +44,31 @@ def split_labels(values: np.ndarray, kind: PixelKind, name: str, binarize: bool 
 
 
 def looks_smoothed(values: np.ndarray, labels: list[int]) -> bool:
-    """Whether grey values come from smoothing an edge rather than from labelling objects.
+    """Whether grey values come from smoothing or compressing an edge rather than from labelling objects.
 
-    Smoothing gives many values, most of them on few pixels, between a dominating 0 and one dominating object value.
-    Label maps have few values or solid regions: a label's pixels have neighbours of the same label.
+    Labels of objects are regions with an inside, or specks in the midst of one other value. Values from smoothing are
+    thin and lie on a slope: most of their pixels have a darker and a brighter neighbour. Two such values are enough
+    where the values are spread as greys are, three where they count up as labels do.
     """
     if len(labels) < 3:
         return False
-    same_right = values[:, 1:] == values[:, :-1]
-    same_down = values[1:] == values[:-1]
-    paired = np.zeros(values.shape, bool)
-    paired[:, 1:] |= same_right
-    paired[:, :-1] |= same_right
-    paired[1:] |= same_down
-    paired[:-1] |= same_down
-    brightest = max(labels)
-    between = (values != 0) & (values != brightest)
-    count = int(between.sum())
-    lonely = int((between & ~paired).sum())
-    return len(labels) > SMOOTH_RUN or (count > 0 and lonely > 0.3 * count)
+    low, high = _lowest_around(values), -_lowest_around(-values.astype(np.int64))
+    _, ranks = np.unique(values, return_inverse=True)
+    ranks = ranks.reshape(values.shape)
+    pixels = np.bincount(ranks.ravel())
+    solid = np.bincount(ranks[low == high], minlength=len(pixels))
+    thin = solid < _SOLID_SHARE * pixels
+    thin[ranks[values == 0][:1]] = False
+    thin[-1] = False
+    on_thin = thin[ranks]
+    slope = on_thin & (low < values) & (values < high)
+    enough = 2 if max(labels) > 4 * len(labels) else 3
+    return int(thin.sum()) >= enough and int(slope.sum()) > _RAMP_SHARE * int(on_thin.sum())
+
+
+def _lowest_around(values: np.ndarray) -> np.ndarray:
+    """The minimum over each pixel and its eight neighbours; the border is repeated outwards."""
+    padded = np.pad(values, 1, mode="edge")
+    rows = np.minimum(np.minimum(padded[:-2], padded[1:-1]), padded[2:])
+    lowest: np.ndarray = np.minimum(np.minimum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    return lowest

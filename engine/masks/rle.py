@@ -100,6 +100,12 @@ def from_runs(runs: Sequence[int]) -> bytes:
     return bytes(pieces)
 
 
+def from_polygon(points: Sequence[float], height: int, width: int) -> bytes:
+    """Compressed counts of the polygon (x0, y0, x1, y1, ...), rasterised as COCO's tools do."""
+    filled = rlemasklib.from_polygon(np.asarray(points, np.float64), imshape=[height, width])
+    return bytes(filled["counts"])
+
+
 def runs(counts: bytes) -> NDArray[np.int64] | None:
     """Plain run lengths of compressed counts, first run background; None where the code is malformed.
 

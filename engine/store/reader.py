@@ -51,13 +51,17 @@ class StoreReader:
     def clip(self, name: str) -> ClipReader:
         """One clip. Raises StoreError if there is none of this name or its tables are damaged."""
         if name not in self._clips:
-            with damage(self.path):
-                group = self.file[schema.CLIPS].get(schema.key_of_name(name))
-            if not isinstance(group, h5py.Group):
-                shown = ", ".join(self._names[:5]) + (", ..." if len(self._names) > 5 else "")
-                raise StoreError(f"{self.path}: holds no clip {name!r}", f"it has: {shown or 'none'}")
-            self._clips = {name: ClipReader(group, name, self.path)}
+            self._clips = {name: ClipReader(self.group(name), name, self.path)}
         return self._clips[name]
+
+    def group(self, name: str) -> h5py.Group:
+        """The HDF5 group of a clip."""
+        with damage(self.path):
+            group = self.file[schema.CLIPS].get(schema.key_of_name(name))
+        if not isinstance(group, h5py.Group):
+            shown = ", ".join(self._names[:5]) + (", ..." if len(self._names) > 5 else "")
+            raise StoreError(f"{self.path}: holds no clip {name!r}", f"it has: {shown or 'none'}")
+        return group
 
     def close(self) -> None:
         """Close the file. Clips of this reader cannot be read afterwards."""

@@ -4,7 +4,8 @@ Knows shapes of interfaces only. `engine.store.open` finds out which one a path 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from engine.types import BoolArray, MaskRecord, Track
 
@@ -51,3 +52,8 @@ class MaskSource(Protocol):
     def clips(self) -> Sequence[str]: ...
 
     def clip(self, name: str) -> ClipMasks: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

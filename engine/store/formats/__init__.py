@@ -1,0 +1,1 @@
+"""Foreign formats, one file each: reading as a MaskSource, writing from one."""
