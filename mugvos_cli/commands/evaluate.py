@@ -69,14 +69,17 @@ def evaluate(
     """
     from engine.evaluation import evaluate as score
     from engine.evaluation import usual_protocol
+    from engine.evaluation.results import split_by_truth
 
     _check(predictions, truth, json_, csv, overwrite)
     with _opened(truth, gt_format) as true_masks, _opened(predictions, format) as masks:
+        split = split_by_truth(predictions, masks, true_masks) if format is None else None
+        masks = split() if split else masks
         chosen = protocol or usual_protocol(true_masks)
         _say_what(predictions, masks, truth, true_masks, chosen, asked=protocol is not None)
         openers = None
         if "-" not in (predictions, truth):
-            openers = partial(_open, predictions, masks.format), partial(_open, truth, true_masks.format)
+            openers = split or partial(_open, predictions, masks.format), partial(_open, truth, true_masks.format)
         with console.progress("scoring tracks") as progress:
             report = score(
                 masks,

@@ -101,6 +101,22 @@ def test_a_store_scores_like_what_it_was_made_from(cli: Run, tmp_path: Path, kin
         assert document(cli, p, "--gt", t, *protocol)["mean"] == wanted
 
 
+@pytest.mark.parametrize("track", ["track_{:03d}", "part_{}_of_it"])
+@pytest.mark.parametrize("above", [".", "0.5"])
+def test_results_named_after_video_and_track(cli: Run, tmp_path: Path, track: str, above: str) -> None:
+    if above != "." and track != "track_{:03d}":
+        pytest.skip("such a tree is named by its inner folder")
+    truth, predicted = write_tracks(tmp_path / "t"), write_tracks(tmp_path / "p", off=2, name="{:05d}")
+    wanted = document(cli, predicted, "--gt", truth)["mean"]
+    results = tmp_path / "r" / above
+    results.mkdir(parents=True)
+    for folder in [*predicted.glob("*/*")]:
+        folder.rename(results / f"{folder.parent.name}_{track.format(int(folder.name[-3:]))}")
+    for folder in [*truth.glob("*/*")]:
+        folder.rename(folder.with_name(track.format(int(folder.name[-3:]))))
+    assert document(cli, tmp_path / "r", "--gt", truth)["mean"] == wanted
+
+
 def test_label_images_against_a_track_tree(cli: Run, tmp_path: Path) -> None:
     predicted, truth = write_labels(tmp_path / "p"), write_tracks(tmp_path / "t")
     wanted = document(cli, write_tracks(tmp_path / "same", off=0), "--gt", truth)
