@@ -3,6 +3,7 @@ _mugvos() {
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" command="" word words options
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$command $word" in
+            " propagate") command="propagate" ;;
             " evaluate") command="evaluate" ;;
             " visualize") command="visualize" ;;
             " train") command="train" ;;
@@ -15,27 +16,42 @@ _mugvos() {
         esac
     done
     case "$command" in
-        "") words="evaluate visualize train info models doctor" options="--version --debug -h --help" ;;
-        "evaluate") words="" options="--gt --protocol --json --csv --per-track --strict --format --gt-format --jobs -j --overwrite --quiet -q --verbose -v --debug -h --help" ;;
-        "visualize") words="" options="--video --output -o --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite --quiet -q --verbose -v --debug -h --help" ;;
-        "train") words="" options="--data --output -o --model --init --videos --steps --batch --frames --size --lr --warmup --hard-from --hard-to --checkpoint-every --seed --device --overwrite --quiet -q --verbose -v --debug -h --help" ;;
-        "info") words="" options="--clip --format --json --quiet -q --verbose -v --debug -h --help" ;;
-        "models") words="list fetch convert" options="--json --quiet -q --verbose -v --debug -h --help" ;;
-        "models list") words="" options="--json --quiet -q --verbose -v --debug -h --help" ;;
-        "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" options="--quiet -q --verbose -v --debug -h --help" ;;
-        "models convert") words="" options="--overwrite --quiet -q --verbose -v --debug -h --help" ;;
-        "doctor") words="" options="--json --quiet -q --verbose -v --debug -h --help" ;;
+        "") words="propagate evaluate visualize train info models doctor" options="--version --debug -h --help" ;;
+        "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "evaluate") words="" options="--gt --protocol --json --csv --per-track --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "train") words="" options="--data -o --output --model --init --videos --steps --batch --frames --size --lr --warmup --hard-from --hard-to --checkpoint-every --seed --device --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "info") words="" options="--clip --format --json -q --quiet -v --verbose --debug -h --help" ;;
+        "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
+        "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
+        "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
     esac
     [[ $cur == -* ]] && words="$options"
     case "$command $prev" in
+        "propagate --mask") words="" ;;
+        "propagate -o"|"propagate --output") words="" ;;
+        "propagate -m"|"propagate --model") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" ;;
+        "propagate --interval") words="" ;;
+        "propagate --memory-frames") words="" ;;
+        "propagate --memory") words="" ;;
+        "propagate --evict") words="" ;;
+        "propagate --deep-update") words="" ;;
+        "propagate --top-k") words="" ;;
+        "propagate --chunk") words="" ;;
+        "propagate --segment") words="" ;;
+        "propagate --seed") words="" ;;
+        "propagate --device") words="auto cpu cuda mps" ;;
+        "propagate --precision") words="auto fp32 bf16 fp16" ;;
         "evaluate --gt") words="" ;;
         "evaluate --protocol") words="mug davis" ;;
         "evaluate --csv") words="" ;;
         "evaluate --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "evaluate --gt-format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
-        "evaluate --jobs"|"evaluate -j") words="" ;;
+        "evaluate -j"|"evaluate --jobs") words="" ;;
         "visualize --video") words="" ;;
-        "visualize --output"|"visualize -o") words="" ;;
+        "visualize -o"|"visualize --output") words="" ;;
         "visualize --clip") words="" ;;
         "visualize --track") words="" ;;
         "visualize --alpha") words="" ;;
@@ -48,7 +64,7 @@ _mugvos() {
         "visualize --rows") words="" ;;
         "visualize --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "train --data") words="" ;;
-        "train --output"|"train -o") words="" ;;
+        "train -o"|"train --output") words="" ;;
         "train --model") words="" ;;
         "train --init") words="" ;;
         "train --videos") words="" ;;

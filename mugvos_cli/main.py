@@ -103,6 +103,13 @@ class Commands(TyperGroup):
             ctx.default_map = {name: config.defaults(name, command)}
         return name, command, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what Typer would answer with its own words or silence is answered here."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, BrokenPipeError) as fault:
+            raise typer.Exit(console.status_of(fault)) from fault
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands by group."""
         for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
@@ -118,7 +125,7 @@ class Commands(TyperGroup):
         try:
             status = super().main(args, **settings)
             console.close_output()
-        except (Exception, KeyboardInterrupt) as fault:
+        except Exception as fault:
             status = _usage(fault) if hasattr(fault, "format_message") else console.status_of(fault)
         sys.exit(status if isinstance(status, int) else console.DONE)
 

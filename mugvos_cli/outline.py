@@ -104,5 +104,6 @@ def _option(parameter: Any, record: tuple[str, str], choices: tuple[str, ...]) -
     switch = parameter.is_flag or parameter.count
     value = "" if switch else record[0].rpartition(" ")[2]
     help = " ".join(record[1].split())
-    flags = (*parameter.opts, *parameter.secondary_opts)
+    # Short flags first; the order of the help option's own would change from run to run.
+    flags = (*sorted(parameter.opts, key=lambda flag: (len(flag) > 2, flag)), *parameter.secondary_opts)
     return Option(flags, value, help, " ".join((parameter.help or "").split()), choices, parameter.multiple)

@@ -1,0 +1,1 @@
+"""The commands, a file each; main.py knows their names."""
