@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import FormatError
-from engine.store.formats import coco, davis, mugvos, ndjson, pipeline, sa_v, youtube_vis
+from engine.store import ndjson
+from engine.store.formats import coco, davis, mugvos, pipeline, sa_v, youtube_vis
 from engine.store.formats.options import ExportOptions
 from engine.store.merge import add_clip
 from engine.store.open import STORE, open_source

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import FormatError, StoreError
-from engine.store.formats import base, coco, davis, documents, mugvos, ndjson, pipeline, sa_v, youtube_vis
+from engine.store import ndjson
+from engine.store.formats import base, coco, davis, documents, mugvos, pipeline, sa_v, youtube_vis
 from engine.store.reader import StoreReader, is_hdf5
 from engine.store.source import MaskSource
 from engine.store.spool import STDIO, spool_input

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -54,18 +54,18 @@ class _Index:
     times: dict[int, float] = field(default_factory=dict)
 
 
-def to_line(line: Line) -> bytes:
-    """The bytes of one mask, newline included."""
+def mask_line(clip: str, record: MaskRecord, size: tuple[int, int], time: float | None = None, name: str = "") -> str:
+    """One mask as a line of JSON, without the line's end. size: height and width; time: seconds, None if unknown."""
     document = {
-        "clip": line.clip,
-        "frame": line.record.frame,
-        "time": documents.number_or_none(line.time),
-        "track": line.record.track,
-        "name": line.name,
-        "score": documents.number_or_none(line.record.score),
-        "segmentation": documents.segmentation(line.record, line.height, line.width),
+        "clip": clip,
+        "frame": record.frame,
+        "time": None if time is None else documents.number_or_none(time),
+        "track": record.track,
+        "name": name,
+        "score": documents.number_or_none(record.score),
+        "segmentation": documents.segmentation(record, *size),
     }
-    return json.dumps(document).encode() + b"\n"
+    return json.dumps(document)
 
 
 def of_line(text: bytes, where: str) -> Line:
@@ -200,12 +200,10 @@ def write_lines(source: MaskSource, stream: BinaryIO, options: ExportOptions) ->
     """Write every mask as a line into an open stream."""
     for clip in options.chosen(source):
         names = {track.id: track.name for track in clip.tracks}
-        times: dict[int, Any] = dict(zip(clip.frames, getattr(clip, "times", ()), strict=False))
+        times: dict[int, float] = dict(zip(clip.frames, getattr(clip, "times", ()), strict=False))
         for record in clip.records():
-            line = Line(
-                clip.name, clip.height, clip.width, record, times.get(record.frame, math.nan), names[record.track]
-            )
-            stream.write(to_line(line))
+            time, size = times.get(record.frame), (clip.height, clip.width)
+            stream.write(mask_line(clip.name, record, size, time, names[record.track]).encode() + b"\n")
     stream.flush()
 
 
