@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator, Sequence
 from engine.errors import EvaluationError
 from engine.evaluation.matching import match_clips
 from engine.evaluation.plan import ClipPlan, Problem, Unit
-from engine.evaluation.pool import LastClip, Opener, Scored, Scorer, processes_worth, score_in_processes
+from engine.evaluation.pool import Opener, Scored, Scorer, processes_worth, score_in_processes
 from engine.evaluation.protocols import Protocol, find_protocol
 from engine.evaluation.report import ClipScore, Report, TrackScore
+from engine.evaluation.sources import LastClip, Masks
 from engine.evaluation.words import first_of, missing_clips, missing_frames, some, too_short
-from engine.store.source import MaskSource
 
 Progress = Callable[[int, int], object]
 """Called with (tracks done, tracks in all); the second number settles once every clip has been opened."""
 
 
 def evaluate(
-    pred: MaskSource,
-    truth: MaskSource,
+    pred: Masks,
+    truth: Masks,
     protocol: str = "mug",
     *,
     strict: bool = False,
@@ -111,12 +111,12 @@ class _Evaluation:
     def _add(self, problems: Sequence[Problem]) -> None:
         """Note problems. Raises EvaluationError at the first missing prediction where all are wanted."""
         self.problems += problems
-        missing = [problem.text for problem in problems if problem.missing]
+        missing = [problem.fault for problem in problems if problem.missing]
         if self.strict and missing:
             raise EvaluationError(missing[0], "complete the predictions, or leave out --strict")
 
 
-def _matched(truth: MaskSource, pred: MaskSource) -> dict[str, str]:
+def _matched(truth: Masks, pred: Masks) -> dict[str, str]:
     """True clip -> predicted clip. Raises EvaluationError if there is no truth or nothing belongs together."""
     if not truth.clips:
         raise EvaluationError("the ground truth holds no clip", "check the path given with --gt")

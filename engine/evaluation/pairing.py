@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from engine.evaluation.matching import Side, match_frames, match_tracks
 from engine.evaluation.plan import INDEX_MAPS
-from engine.store.source import ClipMasks, MaskSource
+from engine.evaluation.sources import Masks
+from engine.store.source import ClipMasks
 from engine.types import Track
 
 
@@ -41,7 +42,7 @@ class Pairing:
         return tuple((frame, self.frames.get(frame)) for frame in frames)
 
 
-def pair(clip: ClipMasks, tracks: Sequence[Track], truth: MaskSource, name: str | None, source: MaskSource) -> Pairing:
+def pair(clip: ClipMasks, tracks: Sequence[Track], truth: Masks, name: str | None, source: Masks) -> Pairing:
     """Hold `tracks` of a true clip against the predicted clip `name` of `source`."""
     if name is None:
         return Pairing(clip, None, {}, {})
@@ -53,6 +54,6 @@ def pair(clip: ClipMasks, tracks: Sequence[Track], truth: MaskSource, name: str 
     return Pairing(clip, predicted, pairs, match_frames(clip.frames, predicted.frames))
 
 
-def has_label_images(*sources: MaskSource) -> bool:
+def has_label_images(*sources: Masks) -> bool:
     """Whether any of the sources holds one label image a frame."""
     return any(source.format in INDEX_MAPS for source in sources)

@@ -14,13 +14,19 @@ FILE_PER_MASK = frozenset({"mugvos"})
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps the score from covering the whole truth, in one line.
+    """Something that keeps the score from covering the whole truth: the fault, and how it was dealt with.
 
     `missing` is True where predictions are missing or unusable, False where the truth itself has nothing to judge.
     """
 
-    text: str
+    fault: str
+    treatment: str
     missing: bool = True
+
+    @property
+    def text(self) -> str:
+        """Both in one line."""
+        return f"{self.fault}, {self.treatment}"
 
 
 @dataclass(frozen=True)

@@ -13,42 +13,13 @@ from multiprocessing import get_context
 from engine.evaluation.plan import Unit
 from engine.evaluation.report import TrackScore
 from engine.evaluation.scoring import score_unit
-from engine.store.source import ClipMasks, MaskSource
+from engine.evaluation.sources import LastClip, Masks
 
-Opener = Callable[[], MaskSource]
+Opener = Callable[[], Masks]
 """Opens a source anew; travels to other processes, so a function of a module or a `partial` of one."""
 
 PIXELS_WORTH_A_PROCESS = 4e8
 """Below this many judged pixels starting an interpreter takes longer than it saves."""
-
-
-class LastClip:
-    """A source (a MaskSource) that keeps the clip asked for last: what a reader found out of it is found out once."""
-
-    def __init__(self, source: MaskSource) -> None:
-        self._source = source
-        self._last: ClipMasks | None = None
-        self._last_name = ""
-
-    @property
-    def format(self) -> str:
-        return self._source.format
-
-    @property
-    def clips(self) -> Sequence[str]:
-        return self._source.clips
-
-    def clip(self, name: str) -> ClipMasks:
-        if self._last is None or self._last_name != name:
-            self._last, self._last_name = self._source.clip(name), name
-        return self._last
-
-    def taken_notes(self) -> list[str]:
-        """What the reader found odd since this was last asked."""
-        notes: list[str] = getattr(self._source, "notes", [])
-        taken = notes[:]
-        notes.clear()
-        return taken
 
 
 @dataclass(frozen=True)

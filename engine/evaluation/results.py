@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from engine.evaluation.plan import INDEX_MAPS
+from engine.evaluation.sources import Masks
 from engine.store.formats.mugvos import MugvosSource
-from engine.store.source import MaskSource
 
 
-def split_by_truth(path: str, pred: MaskSource, truth: MaskSource) -> "partial[MugvosSource] | None":
+def split_by_truth(path: str, pred: Masks, truth: Masks) -> "partial[MugvosSource] | None":
     """How to open the predictions at `path` as tracks of the true clips; None if they are not named that way."""
     if pred.format not in INDEX_MAPS or truth.format in INDEX_MAPS or set(pred.clips) & set(truth.clips):
         return None

@@ -21,19 +21,19 @@ def first_of(notes: Collection[str]) -> list[str]:
 
 def missing_clips(names: Sequence[str]) -> tuple[Problem, ...]:
     """True clips of which there is no prediction at all."""
-    return (Problem(f"{some(names, 'clip')} without prediction, scored as 0"),) if names else ()
+    return (Problem(f"{some(names, 'clip')} without prediction", "scored as 0"),) if names else ()
 
 
-def missing_tracks(clip: str, names: Sequence[str], scored: str = "scored as 0") -> tuple[Problem, ...]:
+def missing_tracks(clip: str, names: Sequence[str], treatment: str = "scored as 0") -> tuple[Problem, ...]:
     """True tracks of one clip that were not predicted."""
-    return (Problem(f"{clip}: {some(names, 'track')} without prediction, {scored}"),) if names else ()
+    return (Problem(f"{clip}: {some(names, 'track')} without prediction", treatment),) if names else ()
 
 
 def missing_frames(clip: str, track: str, frames: Sequence[int]) -> Problem:
     """Judged frames of one track without a prediction."""
-    return Problem(f"{clip}/{track}: {some(frames, 'judged frame')} without prediction, scored as 0")
+    return Problem(f"{clip}/{track}: {some(frames, 'judged frame')} without prediction", "scored as 0")
 
 
 def too_short(clip: str, tracks: Sequence[str]) -> Problem:
     """Tracks that have no judged frame once the first and last are left out."""
-    return Problem(f"{clip}: {some(tracks, 'track')} with no frame between first and last, left out", missing=False)
+    return Problem(f"{clip}: {some(tracks, 'track')} with no frame between first and last", "left out", missing=False)

@@ -69,6 +69,7 @@ def evaluate(
     """
     from engine.evaluation import evaluate as score
     from engine.evaluation import usual_protocol
+    from engine.evaluation.pool import Opener
     from engine.evaluation.results import split_by_truth
 
     _check(predictions, truth, json_, csv, overwrite)
@@ -77,7 +78,7 @@ def evaluate(
         masks = split() if split else masks
         chosen = protocol or usual_protocol(true_masks)
         _say_what(predictions, masks, truth, true_masks, chosen, asked=protocol is not None)
-        openers = None
+        openers: tuple[Opener, Opener] | None = None
         if "-" not in (predictions, truth):
             openers = split or partial(_open, predictions, masks.format), partial(_open, truth, true_masks.format)
         with console.progress("scoring tracks") as progress:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from engine.errors import EvaluationError
 from engine.evaluation.plan import INDEX_MAPS, ClipPlan
 from engine.evaluation.protocols import davis, mug
-from engine.store.source import MaskSource
+from engine.evaluation.sources import Masks
 
-PlanClip = Callable[[str, MaskSource, str | None, MaskSource], ClipPlan]
+PlanClip = Callable[[str, Masks, str | None, Masks], ClipPlan]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-def usual_protocol(truth: MaskSource) -> str:
+def usual_protocol(truth: Masks) -> str:
     """The protocol to take if none is named: label images are judged as in DAVIS, tracks each on its own."""
     return "davis" if truth.format in INDEX_MAPS else "mug"

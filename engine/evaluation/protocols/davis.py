@@ -8,19 +8,20 @@ id is listed as a problem and ignored: it cannot change the score of another.
 
 from engine.evaluation.pairing import Pairing, pair
 from engine.evaluation.plan import FILE_PER_MASK, ClipPlan, Problem, TrackPlan, Unit
+from engine.evaluation.sources import Masks
 from engine.evaluation.words import missing_tracks, some, too_short
-from engine.store.source import ClipMasks, MaskSource
+from engine.store.source import ClipMasks
 from engine.types import Track
 
 JUDGED = "the objects of the first frame, without the first and last frame of each clip"
 
 
-def plan_clip(name: str, truth: MaskSource, predicted_name: str | None, predicted: MaskSource) -> ClipPlan:
+def plan_clip(name: str, truth: Masks, predicted_name: str | None, predicted: Masks) -> ClipPlan:
     """The objects of the first frame over all frames but the first and last."""
     clip = truth.clip(name)
     objects, judged = first_objects(clip), clip.frames[1:-1]
     if not objects:
-        return ClipPlan(problems=(Problem(f"{name}: no object in the first true frame, left out", missing=False),))
+        return ClipPlan(problems=(Problem(f"{name}: no object in the first true frame", "left out", missing=False),))
     if not judged:
         return ClipPlan(problems=(too_short(name, [t.name for t in objects]),))
     pairing = pair(clip, objects, truth, predicted_name, predicted)
@@ -66,4 +67,4 @@ def _extra(name: str, pairing: Pairing, unit: Unit) -> tuple[Problem, ...]:
     extra = [t.name for t in pairing.unused() if any(_shows(clip, frame, t.id) for frame in frames)]
     if not extra:
         return ()
-    return (Problem(f"{name}: {some(extra, 'predicted object')} not in the first true frame, ignored"),)
+    return (Problem(f"{name}: {some(extra, 'predicted object')} not in the first true frame", "ignored"),)

@@ -6,8 +6,8 @@ last annotated frame of a track are left out, as in DAVIS.
 
 from engine.evaluation.pairing import has_label_images, pair
 from engine.evaluation.plan import FILE_PER_MASK, INDEX_MAPS, ClipPlan, TrackPlan, Unit
+from engine.evaluation.sources import Masks
 from engine.evaluation.words import missing_tracks, some
-from engine.store.source import MaskSource
 
 JUDGED = "every track on its own, without its first and last annotated frame"
 
@@ -15,7 +15,7 @@ TRACKS_OF_ONE_IMAGE = 8
 """Tracks judged side by side where they come out of the same label images, so that these are decoded once."""
 
 
-def plan_clip(name: str, truth: MaskSource, predicted_name: str | None, predicted: MaskSource) -> ClipPlan:
+def plan_clip(name: str, truth: Masks, predicted_name: str | None, predicted: Masks) -> ClipPlan:
     """All tracks of the clip, each over its own frames.
 
     A frame of a track is one in which it has a mask, empty or not; in label images every frame is.

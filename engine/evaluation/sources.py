@@ -1,0 +1,49 @@
+"""What evaluation asks of a source of masks, and a wrapper that keeps the clip asked for last.
+
+Knows interfaces only.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.store.source import ClipMasks
+
+
+class Masks(Protocol):
+    """Clips by name; every MaskSource is one."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def clips(self) -> Sequence[str]: ...
+
+    def clip(self, name: str) -> ClipMasks: ...
+
+
+class LastClip:
+    """A source that keeps the clip asked for last: what its reader found out is found out once."""
+
+    def __init__(self, source: Masks) -> None:
+        self._source = source
+        self._last: ClipMasks | None = None
+        self._last_name = ""
+
+    @property
+    def format(self) -> str:
+        return self._source.format
+
+    @property
+    def clips(self) -> Sequence[str]:
+        return self._source.clips
+
+    def clip(self, name: str) -> ClipMasks:
+        if self._last is None or self._last_name != name:
+            self._last, self._last_name = self._source.clip(name), name
+        return self._last
+
+    def taken_notes(self) -> list[str]:
+        """What the reader found odd since this was last asked."""
+        notes: list[str] = getattr(self._source, "notes", [])
+        taken = notes[:]
+        notes.clear()
+        return taken
