@@ -23,12 +23,13 @@ def video_of(clip: ClipMasks, videos: Sequence[str] | None, beside: Path, alone:
     if alone and len(videos) == 1:
         return videos[0]
     named = [video for video in videos if clip.name in (Path(video).name, Path(video).stem)]
-    if len(named) != 1:
-        count = (
-            f"{len(named)} of {len(videos)} videos given have" if named else f"none of {len(videos)} videos given has"
-        )
-        raise VideoError(f"clip {clip.name}: {count} its name", "give one video and choose the clip with --clip")
-    return named[0]
+    if len(named) == 1:
+        return named[0]
+    if len(videos) == 1:
+        what = f"the video {videos[0]} has another name"
+    else:
+        what = f"{len(named) or 'none'} of {len(videos)} videos have its name"
+    raise VideoError(f"clip {clip.name}: {what}", "give one video and choose the clip with --clip")
 
 
 def _own_source(clip: ClipMasks, beside: Path) -> str:

@@ -76,17 +76,25 @@ def _shapes(image: UInt8Array, masks: Mapping[int, BoolArray], margin: int) -> l
         if mask.shape != (height, width):
             size = f"{mask.shape[-1]}x{mask.shape[0]}"
             raise MaskError(f"track {track}: its mask is {size}, the image is {width}x{height}", "use the same size")
-        values = np.ascontiguousarray(mask).view(np.uint8)
-        x, y, w, h = cv2.boundingRect(values)
+        x, y, w, h = _box(mask)
         if w == 0:
             continue
         window = (
             slice(max(0, y - margin), min(height, y + h + margin)),
             slice(max(0, x - margin), min(width, x + w + margin)),
         )
-        cut = values[window]
+        cut = np.ascontiguousarray(mask[window]).view(np.uint8)
         shapes.append(_Shape(track, cv2.countNonZero(cut), window, cut))
     return sorted(shapes, key=lambda shape: (-shape.area, shape.track))
+
+
+def _box(mask: BoolArray) -> tuple[int, int, int, int]:
+    """(x, y, width, height), zeros if empty. Decoded run lengths lie column by column and are not copied for this."""
+    if mask.flags.f_contiguous:
+        y, x, h, w = cv2.boundingRect(mask.T.view(np.uint8))
+    else:
+        x, y, w, h = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    return int(x), int(y), int(w), int(h)
 
 
 def _fill(image: UInt8Array, shapes: list[_Shape], alpha: float) -> UInt8Array:

@@ -195,7 +195,7 @@ def _write_sheet(
 
 
 def _say_failure(name: str, fault: MugvosError) -> None:
-    console.error(f"{name}: {fault}")
+    console.error(str(fault) if name in str(fault) else f"{name}: {fault}")
 
 
 def _sum_up(stage: "Stage", failed: Sequence[str]) -> None:

@@ -157,7 +157,7 @@ def test_a_clip_that_fails_does_not_stop_the_others(cli: Cli, here: Path) -> Non
     two_videos(here / "videos")
     outcome = cli("visualize", "two.h5", "--video", "videos", "-o", "sheet.png")
     assert outcome.status == 1
-    assert "clip lost: none of 2 videos given has its name" in outcome.err
+    assert "clip lost: none of 2 videos have its name" in outcome.err
     assert "1 of 3 clips were not drawn: lost" in outcome.err
     assert (here / "sheet.png").exists()
 

@@ -115,6 +115,12 @@ def test_views_that_are_not_contiguous() -> None:
     assert np.array_equal(view, overlay(image[::2, ::2].copy(), {1: mask[::2, ::2].copy()}))
 
 
+def test_masks_that_lie_column_by_column() -> None:
+    masks = {1: block(6, 8, 18, 20), 2: block(0, 25, 24, 32), 3: np.zeros((24, 32), bool)}
+    turned = {track: np.asfortranarray(mask) for track, mask in masks.items()}
+    assert np.array_equal(overlay(noise(), turned), overlay(noise(), masks))
+
+
 def test_labels_are_written_inside_the_image_near_their_track() -> None:
     image = np.zeros((120, 160, 3), np.uint8)
     masks = {1: block(0, 130, 30, 160, 120, 160)}
