@@ -7,6 +7,7 @@ _mugvos() {
             " evaluate") command="evaluate" ;;
             " visualize") command="visualize" ;;
             " train") command="train" ;;
+            " convert") command="convert" ;;
             " info") command="info" ;;
             " models") command="models" ;;
             "models list") command="models list" ;;
@@ -16,11 +17,12 @@ _mugvos() {
         esac
     done
     case "$command" in
-        "") words="propagate evaluate visualize train info models doctor" options="--version --debug -h --help" ;;
+        "") words="propagate evaluate visualize train convert info models doctor" options="--version --debug -h --help" ;;
         "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --json --csv --per-track --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "train") words="" options="--data -o --output --model --init --videos --steps --batch --frames --size --lr --warmup --hard-from --hard-to --checkpoint-every --seed --device --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "info") words="" options="--clip --format --json -q --quiet -v --verbose --debug -h --help" ;;
         "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
@@ -79,6 +81,9 @@ _mugvos() {
         "train --checkpoint-every") words="" ;;
         "train --seed") words="" ;;
         "train --device") words="auto cpu cuda mps" ;;
+        "convert --from") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
+        "convert --to") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
+        "convert --clip") words="" ;;
         "info --clip") words="" ;;
         "info --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
     esac

@@ -82,6 +82,14 @@ def emit_json(document: Any) -> None:
     result(json.dumps(_plain(document), indent=2, ensure_ascii=False))
 
 
+def size(number: float) -> str:
+    """A number of bytes for people: "8 kB", "375.0 MB", "2.6 GB"."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6)):
+        if number >= scale:
+            return f"{number / scale:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Aligned columns on standard output, numbers to the right, two spaces between; the last column is not padded."""
     cells = [[str(cell) for cell in row] for row in rows]
@@ -167,23 +175,23 @@ _OS_FAULTS = {
 
 
 class _Lines:
-    """Progress where nobody watches: one line every ten seconds and one at the end."""
+    """Progress where nobody watches: a line every ten seconds, and one at the end of what took that long."""
 
     def __init__(
         self, label: str, total: int | None, unit: str = "", clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.label, self.total, self.unit, self.clock = label, total, unit, clock
-        self.said = clock()
+        self.said, self.lines = clock(), 0
 
     def __call__(self, done: int, total: int | None = None) -> None:
         self.total = self.total if total is None else total
         finished = self.total is not None and done >= self.total
-        if finished or self.clock() - self.said >= _SECONDS_BETWEEN_LINES:
-            self.said = self.clock()
+        if (finished and self.lines) or self.clock() - self.said >= _SECONDS_BETWEEN_LINES:
+            self.said, self.lines = self.clock(), self.lines + 1
             _say(f"{self.label}: {self._counted(done)}" + (f"/{self._counted(self.total)}" if self.total else ""))
 
     def _counted(self, number: int) -> str:
-        return f"{number / 1e6:.1f} MB" if self.unit == "bytes" else str(number)
+        return size(number) if self.unit == "bytes" else str(number)
 
 
 @contextmanager

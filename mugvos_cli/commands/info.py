@@ -29,14 +29,11 @@ def info(
     """
     from engine.store import open_source
 
-    source = open_source(tracks, format)
-    try:
-        names = clip or list(source.clips)
-        clips = [_clip(source.clip(name)) for name in names]
+    with open_source(tracks, format) as source:
+        clips = [_clip(source.clip(name)) for name in clip or list(source.clips)]
         document = {"schema": 1, **_file(tracks, source), "clips": clips}
-    finally:
-        if hasattr(source, "close"):
-            source.close()
+        for note in getattr(source, "notes", ()):
+            console.warn(note)
     if json:
         console.emit_json(document)
     else:
@@ -78,17 +75,18 @@ def _clip(clip: "ClipMasks") -> dict[str, Any]:
 def _print(document: dict[str, Any]) -> None:
     clips = document["clips"]
     counts = {
-        "clips": len(clips),
-        "tracks": sum(len(clip["tracks"]) for clip in clips),
-        "masks": sum(clip["masks"] for clip in clips),
+        "clip": len(clips),
+        "track": sum(len(clip["tracks"]) for clip in clips),
+        "mask": sum(clip["masks"] for clip in clips),
     }
-    kind = (
-        f"{document['format']} of schema {document['store_schema']}" if document["store_schema"] else document["format"]
-    )
-    size = f", {document['bytes'] / 1e6:.1f} MB" if document["bytes"] is not None else ""
-    console.result(f"{document['path']}: {kind}, " + ", ".join(f"{n} {what}" for what, n in counts.items()) + size)
+    schema = document["store_schema"]
+    parts = [f"{document['format']} of schema {schema}" if schema else document["format"]]
+    parts += [f"{number} {what}{'' if number == 1 else 's'}" for what, number in counts.items()]
+    if document["bytes"] is not None:
+        parts.append(console.size(document["bytes"]))
+    console.result(f"{document['path']}: {', '.join(parts)}")
     if document["created"]:
-        console.result(f"written by mugvos {document['software']}, {document['created']}")
+        console.result(f"written by {document['software']}, {document['created']}")
     columns = ("clip", "size", "frames", "tracks", "masks", "fps", "state")
     console.table(columns, [_row(clip) for clip in clips])
     if len(clips) == 1:

@@ -78,7 +78,10 @@ def _list(json: bool) -> None:
     if json:
         console.emit_json({"schema": 1, "folder": str(weights_folder()), "models": entries})
         return
-    rows = [(e["name"], _size(e["bytes"]), e["licence"], _where(e), e["about"]) for e in entries]
+    rows = [
+        (e["name"], "" if e["bytes"] is None else console.size(e["bytes"]), e["licence"], _where(e), e["about"])
+        for e in entries
+    ]
     console.table(("name", "size", "licence", "where", "what"), rows)
 
 
@@ -101,10 +104,6 @@ def _where(described: dict[str, Any]) -> str:
     return "bundled" if described["bundled"] else "here"
 
 
-def _size(size: int | None) -> str:
-    return "" if size is None else f"{size / 1e6:.1f} MB"
-
-
 def _entry(name: str) -> "Entry":
     from engine.errors import UsageError
     from engine.weights import CATALOGUE
@@ -120,7 +119,7 @@ def _fetch(entry: "Entry") -> None:
     if place_of(entry).is_file():
         console.info(f"{entry.name} is here already")
     else:
-        console.info(f"fetching {entry.name}, {_size(entry.size)}, {entry.licence} ({entry.citation})")
+        console.info(f"fetching {entry.name}, {console.size(entry.size or 0)}, {entry.licence} ({entry.citation})")
         with console.progress(f"fetching {entry.name}", entry.size, unit="bytes") as progress:
             fetch(entry, progress)
     console.result(str(place_of(entry)))

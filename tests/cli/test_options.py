@@ -160,17 +160,27 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capsys):
     assert capsys.readouterr().err.splitlines() == ["work: 20/100", "work: 50/100", "work: 80/100", "work: 100/100"]
 
 
-def test_progress_learns_the_total(capsys):
+def test_progress_of_what_is_soon_done_says_nothing(capsys):
     with console.progress("work") as progress:
         progress(1)
         progress(3, 3)
-    assert capsys.readouterr().err == "work: 3/3\n"
+    assert capsys.readouterr().err == ""
 
 
-def test_progress_in_bytes(capsys):
-    with console.progress("fetching", 2_500_000, unit="bytes") as progress:
-        progress(2_500_000)
-    assert capsys.readouterr().err == "fetching: 2.5 MB/2.5 MB\n"
+def test_progress_learns_the_total_and_counts_bytes(capsys):
+    now = [0.0]
+    lines = console._Lines("fetching", None, "bytes", clock=lambda: now[0])
+    for done, total in ((1_500_000, None), (2_500_000, 2_500_000)):
+        now[0] += 11
+        lines(done, total)
+    assert capsys.readouterr().err == "fetching: 1.5 MB\nfetching: 2.5 MB/2.5 MB\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 kB"), (8460, "8 kB"), (375_042_383, "375.0 MB"), (2_564_550_879, "2.6 GB")]
+)
+def test_sizes(number, text):
+    assert console.size(number) == text
 
 
 def test_quiet_progress(capsys, monkeypatch):
