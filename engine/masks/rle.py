@@ -15,8 +15,7 @@ from engine.errors import MaskError
 from engine.types import BoolArray, MaskRecord
 
 SYMBOL_BASE = 48
-MAX_SYMBOLS = 10  # 5 bits each: runs up to 2^49, far above any mask, and sums stay inside 64 bits
-_NO_RUNS: NDArray[np.int64] = np.zeros(0, np.int64)
+MAX_SYMBOLS = 7  # of 5 bits, the last for the sign: differences up to 2^34, above any mask; sums stay inside 64 bits
 
 
 def encode(mask: BoolArray) -> bytes:
@@ -29,7 +28,12 @@ def encode(mask: BoolArray) -> bytes:
 def decode(counts: bytes, height: int, width: int) -> BoolArray:
     """The mask of compressed counts, bool (height, width). Raises MaskError if the code does not fill that size."""
     check(counts, height, width)
-    decoded: BoolArray = rlemasklib.decode(_pack(counts, height, width)).astype(bool)
+    return decode_checked(counts, height, width)
+
+
+def decode_checked(counts: bytes, height: int, width: int) -> BoolArray:
+    """The mask of compressed counts that `is_valid` has found good; unchecked code may crash the process."""
+    decoded: BoolArray = rlemasklib.decode(_pack(counts, height, width)).view(np.bool_)
     return decoded
 
 
@@ -107,27 +111,31 @@ def from_polygon(points: Sequence[float], height: int, width: int) -> bytes:
 
 
 def runs(counts: bytes) -> NDArray[np.int64] | None:
-    """Plain run lengths of compressed counts, first run background; None where the code is malformed.
-
-    From the fourth run on the code holds the difference to the run two before, so the odd and the even runs are
-    cumulative sums of their own.
-    """
-    values = _values(counts)
-    if values is None:
-        return None
-    values[1::2] = np.cumsum(values[1::2])
-    values[2::2] = np.cumsum(values[2::2])
-    return values
+    """Plain run lengths of compressed counts, first run background; None where the code is malformed."""
+    read = _read(counts)
+    return None if read is None else _summed(read[0], np.array([len(read[0])]))
 
 
 def is_valid(counts: bytes, height: int, width: int) -> bool:
     """Whether the code is well formed and its runs sum to height x width. Allocates by its length only."""
-    pixels = height * width
-    values = _values(counts)
-    if values is None or (len(values) and int(np.abs(values).max()) > pixels):
+    return all_valid(counts, np.array([len(counts)]), height, width)
+
+
+def all_valid(codes: bytes, lengths: NDArray[np.int64], height: int, width: int) -> bool:
+    """Whether each of several codes, one behind the other, is valid. lengths: bytes of each, at least one code."""
+    read = _read(codes)
+    if read is None or int(lengths.min()) <= 0 or int(lengths.sum()) != len(codes):
         return False
-    lengths = runs(counts)
-    return lengths is not None and bool((lengths >= 0).all()) and int(lengths.sum()) == pixels
+    values, ends = read
+    last = np.cumsum(lengths) - 1
+    at = np.searchsorted(ends, last)
+    pixels = height * width
+    if not (ends[at] == last).all() or int(np.abs(values).max()) > pixels:
+        return False
+    numbers = np.diff(at, prepend=-1)
+    summed = _summed(values, numbers)
+    totals = np.add.reduceat(summed, np.cumsum(numbers) - numbers)
+    return bool((summed >= 0).all()) and bool((totals == pixels).all())
 
 
 def check(counts: bytes, height: int, width: int) -> None:
@@ -139,24 +147,42 @@ def check(counts: bytes, height: int, width: int) -> None:
         )
 
 
-def _values(counts: bytes) -> NDArray[np.int64] | None:
-    """The numbers of the code as they are written (differences from the fourth on); None where it is malformed."""
-    if not counts:
-        return _NO_RUNS.copy()
-    symbols = np.frombuffer(counts, np.uint8).astype(np.int64) - SYMBOL_BASE
-    if int(symbols.min()) < 0 or int(symbols.max()) > 63:
+def _read(codes: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """The numbers as they are written, and where each one's last byte is; None where the code is malformed."""
+    if not codes:
         return None
+    symbols = np.frombuffer(codes, np.uint8) - np.uint8(SYMBOL_BASE)
     ends = np.flatnonzero((symbols & 0x20) == 0)
-    if len(ends) == 0 or ends[-1] != len(symbols) - 1:
+    if int(symbols.max()) > 63 or len(ends) == 0 or ends[-1] != len(symbols) - 1:
         return None
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts + 1
-    if int(lengths.max()) > MAX_SYMBOLS:
+    lengths = np.diff(ends, prepend=-1)
+    longest = int(lengths.max())
+    if longest > MAX_SYMBOLS:
         return None
-    shifts = 5 * (np.arange(len(symbols)) - np.repeat(starts, lengths))
-    values = np.add.reduceat((symbols & 0x1F) << shifts, starts)
-    negative = (symbols[ends] & 0x10) != 0
-    return values - (negative.astype(np.int64) << (5 * lengths))
+    starts = ends - lengths + 1
+    values = (symbols[starts] & 0x1F).astype(np.int64)
+    for place in range(1, longest):
+        longer = np.flatnonzero(lengths > place)
+        values[longer] += (symbols[starts[longer] + place] & 0x1F).astype(np.int64) << (5 * place)
+    negative = np.flatnonzero(symbols[ends] & 0x10)
+    values[negative] -= np.int64(1) << (5 * lengths[negative])
+    return values, ends
+
+
+def _summed(values: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Run lengths of the numbers of several codes. numbers: how many each code has.
+
+    From its fourth number on a code holds the difference to the run two before, so its odd runs, and its even runs
+    without the first, are cumulative sums of their own.
+    """
+    first = np.cumsum(numbers) - numbers
+    place = np.arange(len(values)) - np.repeat(first, numbers)
+    odd = (place & 1).astype(bool)
+    of_odd = np.cumsum(np.where(odd, values, 0))
+    of_even = np.cumsum(np.where(~odd & (place > 0), values, 0))
+    found = np.where(odd, of_odd - np.repeat(of_odd[first], numbers), of_even - np.repeat(of_even[first], numbers))
+    found[first] = values[first]
+    return found
 
 
 def _append_symbols(pieces: bytearray, value: int) -> None:

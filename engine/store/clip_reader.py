@@ -68,7 +68,7 @@ class ClipReader:
             return None
         counts = self._code(int(row["offset"]), int(row["length"]))
         self._check_code(counts, frame, track)
-        return rle.decode(counts, self.height, self.width)
+        return rle.decode_checked(counts, self.height, self.width)
 
     def record(self, frame: int, track: int) -> MaskRecord | None:
         """The row of one mask, None where there is none."""
@@ -82,7 +82,7 @@ class ClipReader:
             return None
         counts = self._code(int(row["offset"]), int(row["length"]))
         self._check_code(counts, frame, "void")
-        return rle.decode(counts, self.height, self.width)
+        return rle.decode_checked(counts, self.height, self.width)
 
     def records(self, frame: int | None = None, track: int | None = None) -> Iterator[MaskRecord]:
         """The rows in order of frame then track, of one frame and of one track where given."""
@@ -113,10 +113,13 @@ class ClipReader:
             base = int(offsets[0])
             piece = self._code(base, int(lengths.sum()), limited=False)
             codes = [piece[int(o) - base : int(o) - base + int(n)] for o, n in zip(offsets, lengths, strict=True)]
+            checked = rle.all_valid(piece, lengths, self.height, self.width)
         else:
             codes = [self._code(int(o), int(n)) for o, n in zip(offsets, lengths, strict=True)]
+            checked = False
         for row, counts in zip(table, codes, strict=True):
-            self._check_code(counts, int(row["frame"]), int(row["track"]))
+            if not checked:
+                self._check_code(counts, int(row["frame"]), int(row["track"]))
             yield rows.record_of_row(row, counts, self._points_of(row))
 
     def _find(self, frame: int, track: int) -> Any:
