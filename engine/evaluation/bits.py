@@ -20,7 +20,7 @@ BYTE = 8
 
 
 def pack_rows(masks: BoolArray) -> UInt8Array:
-    """bool (N, H, W) as uint8 (N, H, ceil(W / 8)), lowest bit first."""
+    """bool (..., H, W) as uint8 (..., H, ceil(W / 8)), lowest bit first."""
     return np.packbits(masks, axis=-1, bitorder="little")
 
 

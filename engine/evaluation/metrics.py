@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.errors import EvaluationError
 from engine.evaluation.bits import BYTE, boundary_maps, count_bits, grow_by_disc, occupied, pack_rows, to_words
-from engine.types import BoolArray
+from engine.types import BoolArray, UInt8Array
 
 BOUNDARY_SHARE = 0.008
 
@@ -64,16 +64,19 @@ def count_pixels(predicted: BoolArray, truth: BoolArray, void: BoolArray | None 
     """
     if predicted.shape != truth.shape or predicted.ndim != 3:
         raise EvaluationError(f"predicted masks of shape {predicted.shape}, true masks of shape {truth.shape}")
-    count, height, width = truth.shape
-    sides = [pack_rows(predicted), pack_rows(truth)]
     if void is not None:
-        kept = ~pack_rows(void)
-        sides = [side & kept for side in sides]
-    window = occupied(sides)
+        predicted, truth = predicted & ~void, truth & ~void
+    return count_packed(pack_rows(predicted), pack_rows(truth), truth.shape[2])
+
+
+def count_packed(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelCounts:
+    """As `count_pixels`, of masks packed by `pack_rows`: uint8 (N, H, ceil(width / 8))."""
+    count, height, _ = truth.shape
+    window = occupied([predicted, truth])
     if window is None:
         return PixelCounts(*np.zeros((6, count), np.int64))
     rows, columns = window
-    both = to_words(np.concatenate([side[:, rows, columns] for side in sides]))
+    both = to_words(np.concatenate([predicted[:, rows, columns], truth[:, rows, columns]]))
     last_column = width - 1 - columns.start * BYTE if columns.stop * BYTE >= width else None
     edges = boundary_maps(both, last_column)
     near = grow_by_disc(edges, boundary_tolerance(height, width))

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.errors import EvaluationError
-from engine.evaluation.metrics import score_masks
+from engine.evaluation.bits import pack_rows
+from engine.evaluation.metrics import count_packed
 from engine.evaluation.plan import TrackPlan, Unit
 from engine.evaluation.report import TrackScore
 from engine.store.source import ClipMasks
-from engine.types import BoolArray
+from engine.types import BoolArray, UInt8Array
 
-PIXELS_AT_ONCE = 4_000_000
 FRAMES_AT_ONCE = 8
 
 
@@ -34,15 +34,20 @@ def score_unit(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> list
 
 @dataclass
 class _TrackScorer:
-    """One track on its way through the clip. `waiting` is a true mask that is judged once a later one is seen."""
+    """One track on its way through the clip.
+
+    `waiting` is a true mask that is judged once a later one is seen. `turned`: masks are packed transposed, because
+    they lie in memory column by column as decoded run lengths do; J and F are the same, and it is far faster.
+    """
 
     unit: Unit
     plan: TrackPlan
     clip: ClipMasks | None
     true_clip: ClipMasks
     begun: bool = False
+    turned: bool | None = None
     waiting: tuple[int, int | None, BoolArray, BoolArray | None] | None = None
-    pairs: list[tuple[BoolArray, BoolArray]] = field(default_factory=list)
+    pairs: list[tuple[UInt8Array, UInt8Array]] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     J: list[float] = field(default_factory=list)
@@ -87,9 +92,16 @@ class _TrackScorer:
             self.F.append(0.0)
             return
         _check_sizes(f"{self.unit.clip}/{self.plan.name}, frame {true_frame}", P.shape, G.shape)
-        self.pairs.append((P, G) if void is None else (P & ~void, G & ~void))
-        if len(self.pairs) >= max(1, min(FRAMES_AT_ONCE, PIXELS_AT_ONCE // (len(self.unit.tracks) * G.size))):
+        if void is not None:
+            P, G = P & ~void, G & ~void
+        if self.turned is None:
+            self.turned = P.flags.f_contiguous and G.flags.f_contiguous
+        self.pairs.append((self._packed(P), self._packed(G)))
+        if len(self.pairs) == FRAMES_AT_ONCE:
             self._flush()
+
+    def _packed(self, mask: BoolArray) -> UInt8Array:
+        return pack_rows(mask.T if self.turned else mask)
 
     def _predicted(self, frame: int | None, G: BoolArray) -> BoolArray | None:
         """The predicted mask; None if it is missing."""
@@ -102,20 +114,11 @@ class _TrackScorer:
 
     def _flush(self) -> None:
         if self.pairs:
-            j, f = score_masks(*_stacks(self.pairs))
-            self.J += j.tolist()
-            self.F += f.tolist()
+            predicted, truth = (np.stack(side) for side in zip(*self.pairs, strict=True))
+            counts = count_packed(predicted, truth, self.true_clip.height if self.turned else self.true_clip.width)
+            self.J += counts.region().tolist()
+            self.F += counts.boundary().tolist()
             self.pairs.clear()
-
-
-def _stacks(pairs: list[tuple[BoolArray, BoolArray]]) -> list[BoolArray]:
-    """Predicted and true masks, each (N, H, W), or (N, W, H) where all of them lie in memory column by column.
-
-    Decoded run lengths lie that way. J and F are the same for transposed masks, and turning them would cost as much as
-    scoring them.
-    """
-    by_column = all(mask.flags.f_contiguous for pair in pairs for mask in pair)
-    return [np.stack([mask.T if by_column else mask for mask in side]) for side in zip(*pairs, strict=True)]
 
 
 def _check_sizes(where: str, predicted: tuple[int, ...], truth: tuple[int, ...]) -> None:
