@@ -3,6 +3,7 @@
 Knows Typer's command objects, through what they tell about themselves. Loads every command.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,28 +83,52 @@ def _command(command: Any, words: tuple[str, ...], parent: Any) -> Command:
 def _parameters(command: Any, context: Any) -> tuple[tuple[Argument, ...], tuple[Option, ...]]:
     arguments, options = [], []
     for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is None:
+        if getattr(parameter, "hidden", False):
             continue
         choices = tuple(item.value for item in parameter.shell_complete(context, "") if item.value)
         if parameter.param_type_name == "argument":
-            arguments.append(_argument(parameter, record[1], choices))
+            arguments.append(_argument(parameter, choices))
         else:
-            options.append(_option(parameter, record, choices))
+            options.append(_option(parameter, choices))
     return tuple(arguments), tuple(options)
 
 
-def _argument(parameter: Any, help: str, choices: tuple[str, ...]) -> Argument:
+def _argument(parameter: Any, choices: tuple[str, ...]) -> Argument:
     name = (parameter.metavar or parameter.name.upper()).removesuffix("...")
     synopsis = name + ("..." if parameter.nargs == -1 else "")
-    help = " ".join(help.replace("[required]", "").split())
-    return Argument(name, synopsis if parameter.required else f"[{synopsis}]", help, choices)
+    return Argument(name, synopsis if parameter.required else f"[{synopsis}]", _one_line(parameter.help), choices)
 
 
-def _option(parameter: Any, record: tuple[str, str], choices: tuple[str, ...]) -> Option:
-    switch = parameter.is_flag or parameter.count
-    value = "" if switch else record[0].rpartition(" ")[2]
-    help = " ".join(record[1].split())
+def _option(parameter: Any, choices: tuple[str, ...]) -> Option:
+    value = "" if parameter.is_flag or parameter.count else parameter.metavar or parameter.name.upper()
     # Short flags first; the order of the help option's own would change from run to run.
     flags = (*sorted(parameter.opts, key=lambda flag: (len(flag) > 2, flag)), *parameter.secondary_opts)
-    return Option(flags, value, help, " ".join((parameter.help or "").split()), choices, parameter.multiple)
+    short_help = _one_line(parameter.help)
+    facts = "; ".join(_facts(parameter))
+    return Option(
+        flags, value, f"{short_help} [{facts}]" if facts else short_help, short_help, choices, parameter.multiple
+    )
+
+
+def _facts(parameter: Any) -> Iterator[str]:
+    """Default, range and environment variable, said in our own way: Typer's wording changes with its version."""
+    default = parameter.default
+    if default is True and parameter.secondary_opts:
+        yield f"default: {parameter.opts[0]}"
+    elif parameter.show_default and not parameter.is_flag and default not in (None, "") and not callable(default):
+        yield f"default: {default}"
+    least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if not parameter.count and (least is not None or most is not None):
+        yield (
+            f"{least} to {most}"
+            if None not in (least, most)
+            else f"{least} or more"
+            if most is None
+            else f"up to {most}"
+        )
+    if parameter.envvar and parameter.show_envvar:
+        yield f"environment: {parameter.envvar}"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
