@@ -1,4 +1,4 @@
-"""Scoring masks against the truth: measures, statistics, protocols, reports. No files, no torch."""
+"""Scoring masks against the truth: measures, statistics, protocols, matching, reports. No torch."""
 
 from engine.evaluation.evaluator import evaluate
 from engine.evaluation.protocols import PROTOCOLS, usual_protocol
