@@ -116,16 +116,12 @@ def _facts(parameter: Any) -> Iterator[str]:
     if default is True and parameter.secondary_opts:
         yield f"default: {parameter.opts[0]}"
     elif parameter.show_default and not parameter.is_flag and default not in (None, "") and not callable(default):
-        yield f"default: {default}"
+        yield f"default: {getattr(default, 'value', default)}"
     least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
-    if not parameter.count and (least is not None or most is not None):
-        yield (
-            f"{least} to {most}"
-            if None not in (least, most)
-            else f"{least} or more"
-            if most is None
-            else f"up to {most}"
-        )
+    if least is not None and not parameter.count:
+        yield f"{least} or more" if most is None else f"{least} to {most}"
+    elif most is not None:
+        yield f"up to {most}"
     if parameter.envvar and parameter.show_envvar:
         yield f"environment: {parameter.envvar}"
 
