@@ -1,0 +1,204 @@
+"""A video, masks of some of its frames and a tracker, made into a mask store that survives being killed.
+
+Every so many frames the masks and the tracker's state are made certain; the same call goes on from there. Knows
+readers, trackers and stores by their interfaces; reports by callback.
+"""
+
+import math
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.errors import MaskError, VideoError
+from engine.masks import rle
+from engine.propagation.loop import FrameMasks, Propagation
+from engine.propagation.prompts import PromptSet
+from engine.propagation.tracker import Tracker
+from engine.store import SegmentedRun
+from engine.types import BoolArray, Frame, MaskRecord
+from engine.video import VideoReader, frame_numbers
+
+OnRecords = Callable[[int, float | None, Sequence[MaskRecord]], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do. `parameters`: all that changes the result; an unfinished output of other parameters is refused.
+
+    `name`: of the clip in the store. `segment_frames`: frames between two points from which a killed run goes on.
+    """
+
+    video: VideoReader
+    prompts: PromptSet
+    tracker: Tracker
+    name: str
+    exclusive: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    segment_frames: int = 50
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """frames: of the whole video; resumed_at: the index of the first frame that this call worked on."""
+
+    frames: int
+    tracks: int
+    resumed_at: int
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked to stop; everything up to the last frame is certain."""
+
+
+def write_store(
+    job: Job,
+    output: str | Path,
+    overwrite: bool = False,
+    on_frame: Callable[[int], None] | None = None,
+    on_records: OnRecords | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Propagate into a store at `output`, or go on with what a killed run of the same job left beside it.
+
+    on_frame: told the index of each frame when it is done. on_records: told frame number, seconds and masks of each
+    frame as soon as they are known. should_stop: asked after each frame; a yes makes the work certain and raises Interrupted.
+    Raises the errors of the reader, the tracker and the store.
+    """
+    work = _Work(job)
+    with SegmentedRun(output, dict(job.parameters), overwrite) as run:
+        begun = work.go_on(run.state)
+        for done in work.frames(on_frame):
+            run.append(work.number(done.at), done.records)
+            if on_records is not None:
+                on_records(work.number(done.at), done.time, done.records)
+            stop = should_stop()
+            if stop or (done.at + 1) % job.segment_frames == 0:
+                run.checkpoint(work.state(done.at), job.prompts.tracks)
+            if stop:
+                raise Interrupted
+        work.check_complete()
+        run.finish(
+            job.name,
+            job.video.info.width,
+            job.video.info.height,
+            work.seen,
+            tracks=job.prompts.tracks,
+            source=job.video.info.source,
+            fps=job.video.info.fps,
+            provenance={"command": "propagate", **job.parameters},
+            frames=[work.number(index) for index in range(work.seen)],
+            times=work.times(),
+        )
+    return Outcome(work.seen, len(job.prompts.tracks), begun)
+
+
+def stream(
+    job: Job,
+    on_records: OnRecords,
+    on_frame: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Propagate without a store: every frame's masks go to `on_records` and nowhere else."""
+    work = _Work(job)
+    for done in work.frames(on_frame):
+        on_records(work.number(done.at), done.time, done.records)
+        if should_stop():
+            raise Interrupted
+    work.check_complete()
+    return Outcome(work.seen, len(job.prompts.tracks), 0)
+
+
+class Done(NamedTuple):
+    """A frame that is finished: its index `at`, its seconds if known, its masks."""
+
+    at: int
+    time: float | None
+    records: list[MaskRecord]
+
+
+class _Work:
+    """A job under way: where it stands, and the times of the frames it has seen."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._numbers = frame_numbers(job.video)
+        self._prompts = self._by_index()
+        self._propagation = Propagation(job.tracker, job.exclusive)
+        self._times = array("d")
+        self._start = 0
+
+    @property
+    def seen(self) -> int:
+        """Frames of the video so far."""
+        return len(self._times)
+
+    def number(self, index: int) -> int:
+        """The number in the store of the video's frame `index`."""
+        return index if self._numbers is None else self._numbers[index]
+
+    def times(self) -> list[float]:
+        """Seconds of each frame, NaN where unknown."""
+        return list(self._times)
+
+    def go_on(self, state: dict[str, Any] | None) -> int:
+        """Take over a saved state, if there is one; the index of the next frame."""
+        if state is not None:
+            self._times = array("d", np.asarray(state["times"], np.float64).tolist())
+            self._propagation.load_state(state["propagation"])
+            self._start = len(self._times)
+        return self._start
+
+    def state(self, index: int) -> dict[str, Any]:
+        """What the frame after `index`, the one that was yielded last, starts from."""
+        return {"times": np.array(self._times[: index + 1]), "propagation": self._propagation.state()}
+
+    def frames(self, on_frame: Callable[[int], None] | None) -> Iterator[Done]:
+        """Every frame that is left, with its masks, from the first prompt on."""
+
+        def noted() -> Iterator[Frame]:
+            for frame in self._job.video.frames(self._start):
+                self._times.append(math.nan if frame.time is None else frame.time)
+                yield frame
+
+        for result in self._propagation.run(noted(), self._prompts, on_frame):
+            time = self._times[result.frame]
+            yield Done(result.frame, None if math.isnan(time) else time, self._records(result))
+
+    def check_complete(self) -> None:
+        """Raises VideoError or MaskError where the video ended before any frame or before a prompt's frame."""
+        if self.seen == 0:
+            raise VideoError(f"{self._job.video.info.source}: no frames in it", "check the video")
+        late = [index for index in self._prompts if index >= self.seen]
+        if late:
+            raise MaskError(
+                f"a mask is given on frame {min(late)}, the video has {self.seen} frames",
+                "frames count from 0; mend the number after @",
+            )
+
+    def _records(self, result: FrameMasks) -> list[MaskRecord]:
+        number = self.number(result.frame)
+        return [rle.record(number, track, found.mask, found.score) for track, found in result.tracks.items()]
+
+    def _by_index(self) -> dict[int, dict[int, BoolArray]]:
+        """The prompts by frame index. Raises MaskError for numbers that the video does not have."""
+        if self._numbers is None:
+            count = self._job.video.info.frame_count
+            late = [number for number in self._job.prompts.masks if count is not None and number >= count]
+            if late:
+                raise MaskError(f"a mask is given on frame {late[0]}, the video has {count} frames", "mend the @number")
+            return self._job.prompts.masks
+        index_of = {number: index for index, number in enumerate(self._numbers)}
+        unknown = [number for number in self._job.prompts.masks if number not in index_of]
+        if 0 in unknown:  # "the first frame" is what a prompt without a number means
+            index_of[0] = 0
+            unknown.remove(0)
+        if unknown:
+            raise MaskError(
+                f"a mask is given on frame {unknown[0]}, which the images do not have",
+                f"their names run from {self._numbers[0]} to {self._numbers[-1]}; mend the number after @",
+            )
+        return {index_of[number]: given for number, given in self._job.prompts.masks.items()}

@@ -1,0 +1,131 @@
+"""From mask files that a user names to masks by frame and track.
+
+`[NAME=]PATH[@FRAME]`: an image, or a folder of images or of track folders (the MUG-VOS layout, whose first image is
+taken). A file with one object makes one track, named after the file; a label map makes a track for each label. On later
+frames a known name corrects that track, a new one begins a track.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from engine.errors import MaskError
+from engine.masks import rle
+from engine.store.formats.png import read_mask_image
+from engine.types import BoolArray, Track
+from engine.video import natural
+
+_FORM = re.compile(r"^(?:(?P<name>[^=/\\]+)=)?(?P<path>.+?)(?:@(?P<frame>\d{1,9}))?$", re.DOTALL)
+_SUFFIXES = {".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
+_ONE_OBJECT = 255
+
+
+@dataclass(frozen=True)
+class MaskPrompt:
+    """One mask file given on one frame (number); `name` where the user chose one."""
+
+    path: Path
+    frame: int = 0
+    name: str | None = None
+
+
+@dataclass
+class PromptSet:
+    """Tracks, and their masks by frame number and track id."""
+
+    tracks: list[Track] = field(default_factory=list)
+    masks: dict[int, dict[int, BoolArray]] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """A hash of all names, frames and pixels: two runs with equal digests were asked for the same."""
+        state = sha256()
+        for track in self.tracks:
+            state.update(f"{track.id}\x1f{track.name}\x1e".encode())
+        for frame, given in sorted(self.masks.items()):
+            for track_id, mask in sorted(given.items()):
+                state.update(f"{frame}\x1f{track_id}\x1f{mask.shape}\x1e".encode() + rle.encode(mask))
+        return state.hexdigest()[:16]
+
+
+def parse_mask_prompt(text: str) -> list[MaskPrompt]:
+    """The mask files that `[NAME=]PATH[@FRAME]` means; a path that exists as it is written wins.
+
+    Raises MaskError where there is no such file or a folder holds no masks.
+    """
+    path, frame, name = Path(text).expanduser(), 0, None
+    match = None if path.exists() else _FORM.match(text)
+    if match:
+        path, name = Path(match["path"]).expanduser(), match["name"]
+        frame = int(match["frame"] or 0)
+    if path.is_dir():
+        if name is not None:
+            raise MaskError(f"{text}: a folder makes several tracks, they cannot all be called {name}")
+        return [MaskPrompt(file, frame, called) for file, called in _in_folder(path)]
+    if not path.is_file():
+        raise MaskError(f"{path}: no such mask file", "check the path given to --mask")
+    return [MaskPrompt(path, frame, name)]
+
+
+def read_prompts(prompts: Sequence[MaskPrompt], size: tuple[int, int], binarize: bool = False) -> PromptSet:
+    """Read all mask files. size: (height, width) of the video, which every mask must have.
+
+    Raises MaskError naming the file: another size, empty, smoothed, colour, too many labels, a name given twice.
+    """
+    collected = PromptSet()
+    ids: dict[str, int] = {}
+    for prompt in sorted(prompts, key=lambda prompt: prompt.frame):
+        objects = read_mask_image(prompt.path, binarize)
+        _check_size(prompt.path, objects, size)
+        given = collected.masks.setdefault(prompt.frame, {})
+        for label, mask in objects.items():
+            name = _track_name(prompt, label, len(objects) > 1, ids, given)
+            if name not in ids:
+                ids[name] = _free_id(label, set(ids.values()))
+                collected.tracks.append(Track(ids[name], name, prompt.frame))
+            elif ids[name] in given:
+                raise MaskError(
+                    f"{prompt.path}: frame {prompt.frame} has a mask of track {name!r} already",
+                    "give each its own name: --mask NAME=FILE",
+                )
+            given[ids[name]] = mask
+    return collected
+
+
+def _track_name(prompt: MaskPrompt, label: int, several: bool, ids: dict[str, int], given: Iterable[int]) -> str:
+    """The label of a label map, else the chosen name or the file's; the file's name before a label that is taken."""
+    if not several:
+        return prompt.name or prompt.path.stem
+    plain = str(label)
+    taken = prompt.name is not None or (plain in ids and ids[plain] in given)
+    return f"{prompt.name or prompt.path.stem}:{label}" if taken else plain
+
+
+def _free_id(label: int, used: set[int]) -> int:
+    """The label itself, so that label maps keep their numbers; else the next free number. 255 just means object."""
+    if label != _ONE_OBJECT and label not in used:
+        return label
+    return next(number for number in range(1, len(used) + 2) if number not in used)
+
+
+def _in_folder(folder: Path) -> list[tuple[Path, str]]:
+    """(file, track name) of the images of a folder, or of the first image of each of its folders."""
+    entries = sorted(folder.iterdir(), key=lambda entry: natural.natural_key(entry.name))
+    files = [(entry, entry.stem) for entry in entries if entry.suffix.lower() in _SUFFIXES]
+    for entry in entries if not files else ():
+        images = [file for file in entry.iterdir() if file.suffix.lower() in _SUFFIXES] if entry.is_dir() else []
+        if images:
+            files.append((min(images, key=lambda file: natural.natural_key(file.name)), entry.name))
+    if not files:
+        raise MaskError(f"{folder}: no mask images in it", "name a folder of PNGs, or of one folder a track")
+    return files
+
+
+def _check_size(path: Path, objects: dict[int, BoolArray], size: tuple[int, int]) -> None:
+    height, width = next(iter(objects.values())).shape
+    if (height, width) != size:
+        raise MaskError(
+            f"{path}: the mask is {width}x{height}, the video {size[1]}x{size[0]}",
+            "export the mask at the video's size, without smoothing",
+        )

@@ -1,0 +1,23 @@
+"""Frame numbers: what a frame is called in mask stores, trees of PNGs and prompts."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from engine.video.reader import VideoReader
+
+
+def frame_numbers(reader: VideoReader) -> Sequence[int] | None:
+    """The number in each image's name (`00012.jpg` is 12), in order; None where frames are simply counted from 0.
+
+    Numbers count only if every name has one, and they ascend: otherwise, and for video files, frames are counted.
+    """
+    names = reader.names()
+    if not names:
+        return None
+    found = [re.findall(r"[0-9]+", name) for name in names]
+    if not all(found):
+        return None
+    numbers = [int(digits[-1]) for digits in found]
+    ascending = all(a < b for a, b in pairwise(numbers))
+    return numbers if ascending else None

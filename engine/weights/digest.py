@@ -1,0 +1,10 @@
+"""What a file of weights is, in a few characters."""
+
+import hashlib
+from pathlib import Path
+
+
+def file_digest(path: Path) -> str:
+    """The first 16 hexadecimal digits of the file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,182 @@
+"""`mugvos propagate`: masks of some frames carried through a video."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from mugvos_cli import console
+from mugvos_cli.interrupt import stoppable
+from mugvos_cli.options import Device, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
+
+if TYPE_CHECKING:
+    from engine.propagation.factory import MadeTracker
+    from engine.propagation.job import Job
+    from engine.propagation.options import MMPMOptions
+    from engine.propagation.prompts import PromptSet
+    from engine.video import VideoReader
+
+Video = Annotated[
+    str, typer.Argument(metavar="VIDEO", help="File, folder of images, glob, list of images (.txt), or -.")
+]
+Mask = Annotated[
+    list[str],
+    typer.Option(
+        "--mask",
+        metavar="[NAME=]PATH[@FRAME]",
+        help="Mask image, label map or folder of masks, on frame FRAME (default 0); may be repeated, may overlap.",
+    ),
+]
+Binarize = Annotated[bool, typer.Option("--binarize", help="Cut masks with smoothed edges at half.")]
+Exclusive = Annotated[bool, typer.Option("--exclusive", help="Tracks compete: a pixel belongs to one at most.")]
+Interval = Annotated[int | None, typer.Option(min=1, help="Frames between memory frames; default: the model's.")]
+MemoryFrames = Annotated[int | None, typer.Option(min=1, help="Most frames remembered; default: the model's.")]
+TopK = Annotated[int | None, typer.Option(min=1, help="Memory positions read for each place; default: the model's.")]
+Chunk = Annotated[int, typer.Option(min=1, help="Most tracks in one pass of the network; never changes the result.")]
+_DEEP = ("random", "memory", "never")
+_EVICT = ("random_except_first_last", "random_except_first", "random", "fifo", "not_filter")
+_MEMORY = ("temporal", "long-term")
+
+
+def propagate(
+    video: Video,
+    mask: Mask,
+    output: Output = None,
+    model: Model = "mmpm-tiny",
+    binarize: Binarize = False,
+    exclusive: Exclusive = False,
+    interval: Interval = None,
+    memory_frames: MemoryFrames = None,
+    memory: Annotated[
+        str, typer.Option(metavar="|".join(_MEMORY), help="The paper's memory, or XMem's.", callback=one_of(_MEMORY))
+    ] = "temporal",
+    evict: Annotated[
+        str,
+        typer.Option(
+            metavar="POLICY", help=f"Who goes when memory is full: {', '.join(_EVICT)}.", callback=one_of(_EVICT)
+        ),
+    ] = _EVICT[0],
+    deep_update: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(_DEEP), help="When memory frames reinforce the hidden state.", callback=one_of(_DEEP)
+        ),
+    ] = "random",
+    top_k: TopK = None,
+    chunk: Chunk = 8,
+    segment: Annotated[int, typer.Option(min=1, metavar="FRAMES", help="A killed run loses at most so many.")] = 50,
+    ndjson: Ndjson = False,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="An untrained network, to try things out; its masks mean nothing.")
+    ] = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Carry masks through a video: any number of tracks, which may overlap.
+
+    Writes a mask store; without -o it is named after the video. A killed run goes on when the same command is given
+    again. Frames are counted from 0; images with numbers in their names go by these.
+
+    Example:
+        mugvos propagate video.mp4 --mask first.png -o tracks.h5
+        mugvos propagate frames/ --mask car=car.png --mask wheel=wheel.png --mask car=later.png@120
+        mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
+    """
+    from engine.propagation.options import MMPMOptions
+    from engine.propagation.prompts import parse_mask_prompt, read_prompts
+    from engine.video import open_video
+
+    options = MMPMOptions(
+        interval=interval,
+        memory_frames=memory_frames,
+        evict=evict,
+        deep_update=cast(Any, deep_update),
+        exclusive=exclusive,
+        chunk=chunk,
+        top_k=top_k,
+        seed=seed,
+        memory=cast(Any, memory),
+    )
+    parsed = [prompt for text in mask for prompt in parse_mask_prompt(text)]
+    with open_video(video) as reader:
+        prompts = read_prompts(parsed, (reader.info.height, reader.info.width), binarize)
+        job = _job(reader, prompts, _tracker(model, device, precision, options, random_weights), options, segment)
+        _run(job, _target(output, reader, ndjson), overwrite, ndjson)
+
+
+def _tracker(model: str, device: str, precision: str, options: "MMPMOptions", random_weights: bool) -> "MadeTracker":
+    from engine.propagation.factory import make_tracker
+    from engine.runtime.allocator import tune_allocator
+    from engine.runtime.device import resolve_device
+    from engine.runtime.precision import resolve_precision
+
+    tune_allocator()
+    place = resolve_device(device)
+    made = make_tracker(model, None, place, resolve_precision(precision, place), options, random_weights)
+    if made.random_weights:
+        console.warn(f"{made.model} has random weights; its masks mean nothing")
+    return made
+
+
+def _job(
+    reader: "VideoReader", prompts: "PromptSet", made: "MadeTracker", options: "MMPMOptions", segment: int
+) -> "Job":
+    from dataclasses import asdict
+
+    from engine.propagation.job import Job
+    from engine.video.fingerprint import fingerprint
+    from engine.weights.digest import file_digest
+
+    parameters: dict[str, Any] = {
+        "video": fingerprint(reader.info.source),
+        "prompts": prompts.digest(),
+        "model": made.model,
+        "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
+        "options": {name: value for name, value in asdict(options).items() if name != "chunk"},
+    }
+    return Job(reader, prompts, made.tracker, reader.info.name, options.exclusive, parameters, segment)
+
+
+def _target(output: Path | None, reader: "VideoReader", ndjson: bool) -> Path | None:
+    """Where the store goes; None for lines alone."""
+    if output is None and not ndjson:
+        output = Path(f"{reader.info.name}.h5")
+        console.info(f"writing {output}")
+    return output
+
+
+def _run(job: "Job", output: Path | None, overwrite: bool, ndjson: bool) -> None:
+    from engine.propagation.job import stream, write_store
+
+    total = job.video.info.frame_count
+    lines = _lines(job) if ndjson else None
+    with stoppable() as should_stop, console.progress("propagating", total) as done:
+
+        def on_frame(index: int) -> None:
+            done(index + 1, total)
+
+        if output is None:
+            assert lines is not None
+            outcome = stream(job, lines, on_frame, should_stop)
+        else:
+            outcome = write_store(job, output, overwrite, on_frame, lines, should_stop)
+    if outcome.resumed_at:
+        console.info(f"went on from frame {outcome.resumed_at}")
+    if output is not None:
+        console.info(f"{output}: {outcome.tracks} tracks, {outcome.frames} frames")
+
+
+def _lines(job: "Job") -> Any:
+    """A callback that prints one JSON line a mask."""
+    from engine.store.ndjson import mask_line
+
+    size = (job.video.info.height, job.video.info.width)
+    names = {track.id: track.name for track in job.prompts.tracks}
+
+    def on_records(frame: int, time: float | None, records: Any) -> None:
+        for record in records:
+            console.result(mask_line(job.name, record, size, time, names[record.track]))
+
+    return on_records
