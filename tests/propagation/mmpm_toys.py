@@ -1,0 +1,55 @@
+"""A small light MMPM with random weights and clips of noise: quick, and nothing in them is symmetric by chance."""
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.models.mmpm.config import CONFIGS
+from engine.models.mmpm.network import MMPM
+from engine.propagation.factory import mmpm_tracker
+from engine.propagation.mmpm import MMPMTracker
+from engine.propagation.mmpm_xmem import MMPMLongTermTracker
+from engine.propagation.options import MMPMOptions
+from engine.types import Frame
+
+SIZE = (60, 100)
+
+
+@cache
+def toy_network(single_object: bool = True) -> MMPM:
+    """mmpm-tiny at 96 pixels; masks count for more than in a fresh network, so that mistakes show."""
+    config = dataclasses.replace(CONFIGS["mmpm-tiny"], image_side=96, single_object=single_object)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = MMPM(config).eval()
+    with torch.no_grad():
+        network.mask_decoder.pred.weight *= 40
+        network.value_encoder.patch.weight[:, 3:] *= 8
+    return network
+
+
+def toy_tracker(single_object: bool = True, **options: Any) -> MMPMTracker | MMPMLongTermTracker:
+    """A tracker over the toy network."""
+    chosen = MMPMOptions(**{"interval": 2, "memory_frames": 4, "top_k": 12, **options})
+    return mmpm_tracker(toy_network(single_object), torch.device("cpu"), torch.float32, chosen)
+
+
+def toy_frames(count: int, seed: int = 0) -> list[Frame]:
+    """Blurred noise that drifts."""
+    rng = np.random.default_rng(seed)
+    base = rng.integers(0, 256, (SIZE[0] // 4, SIZE[1] // 4, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    rolled = (np.roll(base, (t, 2 * t), (0, 1)) for t in range(count))
+    return [Frame(t, image + rng.integers(0, 9, image.shape, dtype=np.uint8), str(t)) for t, image in enumerate(rolled)]
+
+
+def toy_masks(count: int, seed: int = 0) -> np.ndarray:
+    """Rectangles that may overlap: bool (count, *SIZE)."""
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((count, *SIZE), np.bool_)
+    for mask in masks:
+        y, x = rng.integers(0, SIZE[0] // 2), rng.integers(0, SIZE[1] // 2)
+        mask[y : y + rng.integers(10, 30), x : x + rng.integers(10, 50)] = True
+    return masks
