@@ -3,8 +3,8 @@
 Knows readers of frames and holders of masks. Knows nothing of how either is drawn.
 
 Which mask belongs to which frame: masks carry frame numbers. For a video file the number is the index of the frame,
-from 0. For images with numbers in their names (`00012.jpg` is 12) it is that number, unless some mask's number is no
-image's name and all of them are below the count of images: then they are indices.
+from 0. For images with ascending numbers in their names (`00012.jpg` is 12) it is that number, unless some mask's
+number is no image's name and all of them are below the count of images: then they are indices.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,10 +14,9 @@ from fractions import Fraction
 import numpy as np
 
 from engine.errors import MaskError, UsageError
-from engine.store.formats.base import number_of
 from engine.store.source import ClipMasks
 from engine.types import BoolArray, Frame, UInt8Array
-from engine.video.reader import VideoReader
+from engine.video import VideoReader, frame_numbers
 
 BLANK_GREY = 96
 
@@ -131,11 +130,7 @@ def _numbers_of_frames(numbers: Sequence[int], reader: VideoReader | None) -> Se
     """The clip's number of each frame of the video; None where numbers are indices."""
     if reader is None:
         return list(numbers)
-    names = reader.names()
-    found = [number_of(name) for name in names or ()]
-    if None in found or len(set(found)) < len(found) or not found:
-        return None
-    named = [number for number in found if number is not None]
-    if not set(numbers) <= set(named) and max(numbers, default=0) < len(named):
+    named = frame_numbers(reader)
+    if named is None or (not set(numbers) <= set(named) and max(numbers, default=0) < len(named)):
         return None
     return named
