@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, MugvosError
-from engine.models.mmpm.losses import hard_fraction
+from engine.models.mmpm.losses import kept_fraction
 from engine.models.mmpm.network import MMPM
 from engine.training.average import WeightAverage
 from engine.training.settings import TrainSettings
@@ -70,7 +70,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         images, masks = self.clips.batch(settings.batch)
-        kept = hard_fraction(self.step, settings.hard_from, settings.hard_to)
+        kept = kept_fraction(self.step, settings.hard_from, settings.hard_to)
         result = training_step(self.model, images, masks, self._deep_flags(), kept)
         self._apply(result, images, masks)
         self.average.update(self.model)

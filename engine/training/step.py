@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.models.mmpm.losses import frame_losses
+from engine.models.mmpm.losses import bootstrapped_cross_entropy, dice_loss
 from engine.models.mmpm.network import MMPM, Key, probabilities
 from engine.models.mmpm.preprocess import normalise
 
@@ -78,8 +78,8 @@ def training_step(model: MMPM, images: Tensor, masks: Tensor, deep: Sequence[boo
     overlap, union = images.new_zeros(batch), images.new_zeros(batch)
     for t, (aggregated, predicted) in enumerate(results, 1):
         truth = masks[:, t]
-        frame_entropy, frame_dice = frame_losses(aggregated, predicted, truth.long(), [1] * batch, kept)
-        entropy, dice = entropy + frame_entropy, dice + frame_dice
+        entropy = entropy + bootstrapped_cross_entropy(aggregated, truth, [1] * batch, kept)
+        dice = dice + dice_loss(predicted, truth[:, None])
         found = predicted.detach()[:, 0] > 0.5
         overlap += (found & (truth > 0.5)).sum((1, 2))
         union += (found | (truth > 0.5)).sum((1, 2))
