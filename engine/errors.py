@@ -59,7 +59,7 @@ class MissingDependencyError(MugvosError):
     """An optional package is needed; the hint says how to install it."""
 
 
-class PartialFailure(MugvosError):
+class PartialError(MugvosError):
     """Some of several items failed; the rest is done and kept."""
 
     exit_status = 1

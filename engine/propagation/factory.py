@@ -3,23 +3,29 @@
 Knows models and weights by name. Random weights are used only when asked for, and the result says so.
 """
 
+import difflib
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from engine.errors import UsageError
+from engine.flow.dis import DISFlow
 from engine.memory.decisions import Decisions
 from engine.memory.long_term import LongTermOptions
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
-from engine.models.registry import family_of
+from engine.propagation.flow import FlowTracker
 from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.mmpm_frames import MMPMFrames
 from engine.propagation.mmpm_xmem import MMPMLongTermTracker
 from engine.propagation.options import MMPMOptions
 from engine.propagation.tracker import Tracker
-from engine.weights.find import find_weights
+from engine.weights.find import SUFFIXES, find_weights
+
+FLOW_MODELS = ("dis",)
+"""Trackers that need no weights: masks carried along by optical flow."""
 
 
 class MadeTracker(NamedTuple):
@@ -33,22 +39,35 @@ class MadeTracker(NamedTuple):
 
 def make_tracker(
     model: str,
-    weights: str | Path | None = None,
     device: torch.device | str = "cpu",
     precision: torch.dtype = torch.float32,
     options: MMPMOptions | None = None,
     random_weights: bool = False,
 ) -> MadeTracker:
-    """A tracker of this model.
+    """A tracker by the name of its model, with the weights of that name, or by a file of weights.
 
-    weights: a file or a catalogue name; None takes those that bear the model's name. random_weights: none at all, the
-    same ones every time. Raises UsageError for unknown models, CheckpointError for weights that are missing or unfit.
+    random_weights: none at all, the same ones every time. Raises UsageError for unknown models, CheckpointError for
+    weights that are missing or unfit.
     """
-    family_of(model)
-    path = None if random_weights else find_weights(weights or model)
-    network = _random(model) if path is None else load_mmpm(path, model)
-    tracker = mmpm_tracker(network, torch.device(device), precision, options or MMPMOptions())
-    return MadeTracker(tracker, model, path, path is None)
+    options = options or MMPMOptions()
+    if model in FLOW_MODELS:
+        return MadeTracker(FlowTracker(DISFlow(), options.exclusive), model, None, False)
+    is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
+    name = None if is_file else _known(model)
+    path = None if random_weights else find_weights(model)
+    network = _random(model) if path is None else load_mmpm(path, name)
+    tracker = mmpm_tracker(network, torch.device(device), precision, options)
+    return MadeTracker(tracker, network.config.name, path, path is None)
+
+
+def _known(model: str) -> str:
+    """The name itself. Raises UsageError where nothing is called so."""
+    names = [*CONFIGS, *FLOW_MODELS]
+    if model not in names:
+        near = difflib.get_close_matches(model, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}, or a file of weights"
+        raise UsageError(f"no model is called {model!r}", hint)
+    return model
 
 
 def mmpm_tracker(

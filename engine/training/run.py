@@ -11,14 +11,15 @@ from engine.errors import FormatError, OutputError
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
-from engine.models.mmpm.saving import save_network
 from engine.runtime.seeds import torch_generator
+from engine.store import open_source
 from engine.training.loop import ClipSource, Progress, Trainer
 from engine.training.mixture import Mixture
 from engine.training.pictures import SUFFIXES, join_pools, load_pictures
 from engine.training.settings import TrainSettings
 from engine.training.synthesis import Synthesizer
 from engine.training.videos import VideoClips
+from engine.weights.convert import save_weights
 
 SYNTHETIC = "synthetic"
 
@@ -38,8 +39,6 @@ def open_data(
         pool = join_pools([load_pictures(folder) for folder in folders]).to(device) if folders else None
         sources.append(Synthesizer(settings.clips, pool, generator))
     for name in stores:
-        from engine.store import open_source
-
         if not Path(name).exists():
             raise FormatError(f"{name}: no such data", "name `synthetic`, a folder of pictures, or a mask store")
         sources.append(VideoClips(open_source(name), settings.clips, generator, videos))
@@ -71,7 +70,8 @@ def train(
     began = trainer.step
     trainer.run(on_step)
     made = {**(provenance or {}), "settings": settings.as_dict()}
-    save_network(output, model.config, _halved(trainer.average.state), made)
+    described = {"model": "mmpm", "config": model.config.as_dict(), "training": made}
+    save_weights(output, _halved(trainer.average.state), described, overwrite=True)
     checkpoint.unlink(missing_ok=True)
     return began
 
@@ -88,7 +88,7 @@ def _initial(settings: TrainSettings, init: Path | None) -> MMPM:
 
 def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Half precision halves the file; tests hold that masks do not suffer."""
-    return {k: v.detach().cpu().half() if v.is_floating_point() else v.cpu() for k, v in state.items()}
+    return {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def _is_pictures(path: Path) -> bool:

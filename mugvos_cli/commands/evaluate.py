@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import PartialFailure, UsageError
+from engine.errors import PartialError, UsageError
 from mugvos_cli import console
 from mugvos_cli.options import FORMATS, Format, Jobs, Json, Overwrite, completing, one_of
 
@@ -164,4 +164,4 @@ def _sum_up(report: "Report") -> None:
     if len(shown) < len(report.problems):
         console.warn(f"and {len(report.problems) - len(shown)} more; --json lists them all")
     if not report.complete:
-        raise PartialFailure("the predictions do not fit the truth everywhere", "the warnings above say where")
+        raise PartialError("the predictions do not fit the truth everywhere", "the warnings above say where")

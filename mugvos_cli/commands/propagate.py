@@ -114,7 +114,7 @@ def _tracker(model: str, device: str, precision: str, options: "MMPMOptions", ra
 
     tune_allocator()
     place = resolve_device(device)
-    made = make_tracker(model, None, place, resolve_precision(precision, place), options, random_weights)
+    made = make_tracker(model, place, resolve_precision(precision, place), options, random_weights)
     if made.random_weights:
         console.warn(f"{made.model} has random weights; its masks mean nothing")
     return made

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.errors import MugvosError, OutputError, PartialFailure, UsageError
+from engine.errors import MugvosError, OutputError, PartialError, UsageError
 from mugvos_cli import console
 from mugvos_cli.options import Clip, Format, Output, Overwrite, Video
 
@@ -202,7 +202,7 @@ def _sum_up(stage: "Stage", failed: Sequence[str]) -> None:
     if failed and len(failed) == len(stage.clips):
         raise UsageError(f"{stage.path}: none of {len(failed)} clips could be drawn", "the lines above say why")
     if failed:
-        raise PartialFailure(f"{len(failed)} of {len(stage.clips)} clips were not drawn: {', '.join(failed)}")
+        raise PartialError(f"{len(failed)} of {len(stage.clips)} clips were not drawn: {', '.join(failed)}")
 
 
 def _preview(stage: "Stage", span: "Span", style: "Style") -> None:

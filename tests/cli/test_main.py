@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from engine.errors import PartialFailure, StoreError
+from engine.errors import PartialError, StoreError
 from mugvos_cli import main
 
 HEAVY = ("torch", "cv2", "h5py", "av", "numpy", "PIL", "imageio", "rich", "engine.store", "engine.video")
@@ -113,7 +113,7 @@ def fails(monkeypatch, cli):
     ("fault", "status", "line"),
     [
         (StoreError("a.h5 is no store", "give a store"), 2, "a.h5 is no store: give a store"),
-        (PartialFailure("2 of 3 clips failed"), 1, "2 of 3 clips failed"),
+        (PartialError("2 of 3 clips failed"), 1, "2 of 3 clips failed"),
         (OSError(errno.ENOSPC, "No space left on device", "x.h5"), 2, "x.h5: no space left on device: free some space"),
         (PermissionError(errno.EACCES, "Permission denied", "x.h5"), 2, "x.h5: permission denied: check the perm"),
         (OSError(errno.EROFS, "Read-only file system", "x.h5"), 2, "x.h5: read-only file system: choose"),
