@@ -25,6 +25,9 @@ def demo(
 
     Everything works offline with the bundled model. The commands are printed, so that they can be repeated on a video
     of your own.
+
+    Example:
+        mugvos demo -o mugvos-demo
     """
     from engine.rendering.demo_clip import DemoClip
 
