@@ -23,6 +23,7 @@ from engine.types import BoolArray, MaskRecord, Track
 
 _BLOCKS_KEPT = 4
 _BYTES_AT_ONCE = 16 << 20
+_ROWS_AT_ONCE = 128  # their run lengths stay in the processor's cache while they are checked
 _MOST_COMPRESSED = 1100  # gzip cannot do better; a table that claims more was not written by us
 
 
@@ -40,8 +41,7 @@ class ClipReader:
             self._counts = self._dataset(group, schema.COUNTS, schema.COUNTS_TYPE)
             self._points = self._optional(group, schema.POINTS, schema.POINT_TYPE)
             self._read_frames(group)
-            tracks = self._dataset(group, schema.TRACKS, schema.TRACK_TYPE, schema.MAX_TRACKS)
-            self.tracks: Sequence[Track] = rows.tracks_of_rows(tracks[:])
+            self.tracks: Sequence[Track] = self._read_tracks(group)
             void = self._optional(group, schema.VOID, schema.VOID_TYPE, schema.MAX_FRAMES)
             self._voids = {} if void is None else {int(r["frame"]): r for r in void[:]}
 
@@ -97,7 +97,7 @@ class ClipReader:
 
     def _records_between(self, begin: int, end: int) -> Iterator[MaskRecord]:
         while begin < end:
-            stop = min(end, (begin // schema.ROWS_PER_CHUNK + 1) * schema.ROWS_PER_CHUNK)
+            stop = min(end, begin + _ROWS_AT_ONCE)
             yield from self._records_of(self._rows(begin, stop))
             begin = stop
 
@@ -191,10 +191,10 @@ class ClipReader:
         self.frame_count = int(group.attrs["frame_count"])
         if not schema.plausible(self.height, self.width):
             raise self._broken(f"a size of {self.width}x{self.height} cannot be")
-        self.source = str(group.attrs["source"])
+        self.source = schema.text_of(group.attrs["source"])
         self.fps: Fraction | None = schema.fps_of_attribute(group.attrs["fps"])
         self.complete = bool(group.attrs["complete"])
-        provenance = json.loads(group.attrs["provenance"])
+        provenance = json.loads(schema.text_of(group.attrs["provenance"]))
         self.provenance: dict[str, Any] = provenance if isinstance(provenance, dict) else {}
 
     def _read_frames(self, group: h5py.Group) -> None:
@@ -205,6 +205,12 @@ class ClipReader:
         if (np.diff(self._row_bounds) < 0).any() or (self._row_bounds < 0).any():
             raise self._broken("first rows of its frames are out of range")
         self._frame_list: list[int] = self._frames["number"].tolist()
+
+    def _read_tracks(self, group: h5py.Group) -> list[Track]:
+        found = group.get(schema.TRACKS)
+        length = _name_bytes(found.dtype) if isinstance(found, h5py.Dataset) else 1
+        table = self._dataset(group, schema.TRACKS, schema.track_type(length), schema.MAX_TRACKS)
+        return rows.tracks_of_rows(table[:])
 
     def _optional(self, group: h5py.Group, name: str, dtype: np.dtype, most: int = 2**62) -> h5py.Dataset | None:
         return self._dataset(group, name, dtype, most) if name in group else None
@@ -226,3 +232,9 @@ class ClipReader:
 
     def _broken(self, fault: str) -> StoreError:
         return StoreError(f"{self._path}: clip {self.name!r}: {fault}", "the store is damaged; write it again")
+
+
+def _name_bytes(dtype: np.dtype) -> int:
+    """Length of the names in a track table, 1 where it is none."""
+    names = dtype["name"] if dtype.names and "name" in dtype.names else dtype
+    return names.itemsize if names.kind == "S" else 1

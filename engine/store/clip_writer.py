@@ -4,7 +4,7 @@ Knows one open HDF5 group. Rows and run lengths are collected up to a bound and 
 written as datasets of fixed size, which are smaller.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -18,13 +18,17 @@ from engine.types import BoolArray, MaskRecord, Track
 
 _FLUSH_ROWS = 8 * schema.ROWS_PER_CHUNK
 _FLUSH_BYTES = 64 * schema.BYTES_PER_CHUNK
+_NOT_WORTH_A_CHUNK = 1024  # what HDF5 notes of a chunk is larger than what compression saves
+
+Reserve = Callable[[int], None]
 
 
 class Appender:
     """One dataset that grows: pieces are joined in memory and written in large steps."""
 
-    def __init__(self, group: h5py.Group, name: str, dtype: np.dtype, chunk: int, flush: int) -> None:
+    def __init__(self, group: h5py.Group, name: str, dtype: np.dtype, chunk: int, flush: int, reserve: Reserve) -> None:
         self._group, self._name, self._dtype, self._chunk, self._flush = group, name, dtype, chunk, flush
+        self._reserve = reserve
         self._dataset: h5py.Dataset | None = None
         self._pieces: list[np.ndarray] = []
         self._held = 0
@@ -42,13 +46,14 @@ class Appender:
         """Write what is left. A dataset that never got an element is made nevertheless, with none."""
         if self._dataset is None:
             data = np.concatenate(self._pieces) if self._pieces else np.zeros(0, self._dtype)
-            write_dataset(self._group, self._name, data, self._chunk)
+            write_dataset(self._group, self._name, data, self._chunk, self._reserve)
         elif self._pieces:
             self._write()
         self._pieces = []
 
     def _write(self) -> None:
         data = np.concatenate(self._pieces)
+        self._reserve(data.nbytes)
         if self._dataset is None:
             self._dataset = self._group.create_dataset(
                 self._name,
@@ -64,9 +69,10 @@ class Appender:
         self._pieces, self._held = [], 0
 
 
-def write_dataset(group: h5py.Group, name: str, data: np.ndarray, chunk: int) -> None:
+def write_dataset(group: h5py.Group, name: str, data: np.ndarray, chunk: int, reserve: Reserve) -> None:
     """A dataset of fixed size, compressed where there is anything to compress."""
-    if len(data) == 0:
+    reserve(data.nbytes)
+    if data.nbytes <= _NOT_WORTH_A_CHUNK:
         group.create_dataset(name, data=data)
     else:
         group.create_dataset(name, data=data, chunks=(min(chunk, len(data)),), **_filters(data.dtype))
@@ -75,9 +81,11 @@ def write_dataset(group: h5py.Group, name: str, data: np.ndarray, chunk: int) ->
 class ClipWriter:
     """Fills the group of one clip: masks, then voids (they share the byte array), tracks, frames."""
 
-    def __init__(self, group: h5py.Group, name: str, height: int, width: int) -> None:
+    def __init__(self, group: h5py.Group, name: str, height: int, width: int, reserve: Reserve) -> None:
+        """`reserve` is told how many bytes will be written next; it raises OSError if there is no room."""
         self._group, self._name, self._height, self._width = group, name, height, width
-        self._counts = Appender(group, schema.COUNTS, schema.COUNTS_TYPE, schema.BYTES_PER_CHUNK, _FLUSH_BYTES)
+        self._reserve = reserve
+        self._counts = Appender(group, schema.COUNTS, schema.COUNTS_TYPE, schema.BYTES_PER_CHUNK, _FLUSH_BYTES, reserve)
         self._seen_tracks: set[int] = set()
         self._frames: list[int] = []
         self._first_rows: list[int] = []
@@ -85,8 +93,10 @@ class ClipWriter:
 
     def write_masks(self, records: Iterable[MaskRecord]) -> None:
         """The mask table, its run lengths and its points."""
-        table = Appender(self._group, schema.MASKS, schema.MASK_TYPE, schema.ROWS_PER_CHUNK, _FLUSH_ROWS)
-        points = Appender(self._group, schema.POINTS, schema.POINT_TYPE, schema.ROWS_PER_CHUNK, _FLUSH_ROWS)
+        table = Appender(self._group, schema.MASKS, schema.MASK_TYPE, schema.ROWS_PER_CHUNK, _FLUSH_ROWS, self._reserve)
+        points = Appender(
+            self._group, schema.POINTS, schema.POINT_TYPE, schema.ROWS_PER_CHUNK, _FLUSH_ROWS, self._reserve
+        )
         for of_frame in self._by_frame(records):
             found = []
             for record in of_frame:
@@ -111,7 +121,9 @@ class ClipWriter:
             self._counts.append(np.frombuffer(counts, np.uint8))
         self._counts.close()
         if found:
-            write_dataset(self._group, schema.VOID, np.array(found, schema.VOID_TYPE), schema.ROWS_PER_CHUNK)
+            write_dataset(
+                self._group, schema.VOID, np.array(found, schema.VOID_TYPE), schema.ROWS_PER_CHUNK, self._reserve
+            )
 
     def write_tracks(self, tracks: Sequence[Track]) -> None:
         """The track table."""
@@ -119,7 +131,7 @@ class ClipWriter:
         unknown = self._seen_tracks - {track.id for track in tracks}
         if unknown:
             raise StoreError(f"clip {self._name!r}: masks of track {min(unknown)}, which is not among its tracks")
-        self._group.create_dataset(schema.TRACKS, data=rows.track_rows(tracks))
+        write_dataset(self._group, schema.TRACKS, rows.track_rows(tracks), schema.ROWS_PER_CHUNK, self._reserve)
 
     def write_frames(self, frames: Sequence[int], times: Sequence[float] | None, extend: bool) -> None:
         """The frame table with the first row of each frame. `extend` adds frames that only the masks know."""
@@ -138,7 +150,7 @@ class ClipWriter:
             table["time"][: len(times)] = np.asarray(times, np.float64)[: len(numbers)]
         bounds = np.array([*self._first_rows, self._rows], np.int64)
         table["first_row"] = bounds[np.searchsorted(self._frames, numbers)]
-        write_dataset(self._group, schema.FRAMES, table, schema.ROWS_PER_CHUNK)
+        write_dataset(self._group, schema.FRAMES, table, schema.ROWS_PER_CHUNK, self._reserve)
 
     def _by_frame(self, records: Iterable[MaskRecord]) -> Iterator[list[MaskRecord]]:
         """The records of one frame after the other, sorted by track, checked."""

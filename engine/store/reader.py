@@ -108,9 +108,7 @@ def _open(path: Path) -> h5py.File:
 def _check_header(path: Path, file: h5py.File) -> dict[str, Any]:
     attributes = {key: file.attrs[key] for key in ("format", "schema", "software", "created") if key in file.attrs}
     name = attributes.get("format")
-    if isinstance(name, bytes):
-        name = name.decode("utf-8", "replace")
-    if name != schema.FORMAT_NAME or "schema" not in attributes:
+    if not isinstance(name, bytes | str) or schema.text_of(name) != schema.FORMAT_NAME or "schema" not in attributes:
         raise StoreError(f"{path}: is an HDF5 file but no mask store", "name a store written by mugvos")
     version = int(attributes["schema"])
     if version > schema.SCHEMA_VERSION:

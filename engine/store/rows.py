@@ -6,32 +6,33 @@ from typing import Any
 import numpy as np
 
 from engine.errors import StoreError
-from engine.store.schema import MASK_TYPE, NO_PARENT, POINT_TYPE, REVIEWS, TRACK_TYPE, clean_text
+from engine.store.schema import MASK_TYPE, NO_PARENT, POINT_TYPE, REVIEWS, clean_text, text_of, track_type
 from engine.types import MaskRecord, PointPrompt, Review, Track
 
 
 def track_rows(tracks: Sequence[Track]) -> np.ndarray:
     """The table of a clip's tracks, in the order given."""
+    names = [clean_text(track.name).encode() for track in tracks]
     rows = [
         (
             track.id,
-            clean_text(track.name),
+            name,
             track.first_frame,
             NO_PARENT if track.parent is None else track.parent,
             track.level,
             REVIEWS.index(track.review),
         )
-        for track in tracks
+        for track, name in zip(tracks, names, strict=True)
     ]
-    return np.array(rows, TRACK_TYPE)
+    return np.array(rows, track_type(max((len(name) for name in names), default=1)))
 
 
 def tracks_of_rows(rows: np.ndarray) -> list[Track]:
-    """Tracks of the table."""
+    """Tracks of the table. Raises ValueError for a review state that does not exist."""
     return [
         Track(
             id=int(row["id"]),
-            name=_text(row["name"]),
+            name=text_of(row["name"]),
             first_frame=int(row["first_frame"]),
             parent=None if row["parent"] == NO_PARENT else int(row["parent"]),
             level=int(row["level"]),
@@ -93,12 +94,8 @@ def mask_rows(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:
     return np.array(rows, MASK_TYPE)
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
 def _review(code: int) -> Review:
     states: tuple[Review, ...] = ("", "accepted", "rejected", "mended")
     if code >= len(states):
-        raise StoreError(f"unknown review state {code}", "the store is damaged; write it again from its source")
+        raise ValueError(f"unknown review state {code}")
     return states[code]

@@ -22,16 +22,6 @@ POINTS = "points"
 VOID = "void"
 
 FRAME_TYPE = np.dtype([("number", "<i8"), ("time", "<f8"), ("first_row", "<i8")])
-TRACK_TYPE = np.dtype(
-    [
-        ("id", "<i8"),
-        ("name", h5py.string_dtype()),
-        ("first_frame", "<i8"),
-        ("parent", "<i8"),
-        ("level", "<i4"),
-        ("review", "|u1"),
-    ]
-)
 MASK_TYPE = np.dtype(
     [
         ("frame", "<i8"),
@@ -62,6 +52,36 @@ MAX_SIDE = 65_535
 MAX_PIXELS = 2**28
 MAX_FRAMES = 10_000_000
 MAX_TRACKS = 1_000_000
+
+
+def track_type(name_bytes: int) -> np.dtype:
+    """The row of the track table. Names have a fixed length in bytes, that of the longest: see `text`."""
+    fields = [("first_frame", "<i8"), ("parent", "<i8"), ("level", "<i4"), ("review", "|u1")]
+    return np.dtype([("id", "<i8"), ("name", text_type(name_bytes)), *fields])
+
+
+def text_type(length: int) -> np.dtype:
+    """UTF-8 text of at most `length` bytes.
+
+    Fixed lengths only: HDF5 keeps variable ones in a heap, and loops for ever over some damaged heaps (seen).
+    """
+    kind: np.dtype = h5py.string_dtype("utf-8", max(length, 1))
+    return kind
+
+
+def text(value: str) -> np.ndarray:
+    """Text as HDF5 attributes hold it."""
+    data = clean_text(value).encode()
+    return np.array(data, text_type(len(data)))
+
+
+def text_of(value: Any) -> str:
+    """Text of an attribute or a table. Raises TypeError for anything else."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, found {type(value).__name__}")
+    return value
 
 
 def plausible(height: int, width: int) -> bool:

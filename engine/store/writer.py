@@ -19,6 +19,7 @@ import engine
 from engine.errors import StoreError
 from engine.store import atomic, schema
 from engine.store.clip_writer import ClipWriter
+from engine.store.disk import NewFile
 from engine.store.spool import STDIO, write_output, writing
 from engine.types import BoolArray, MaskRecord, Track
 
@@ -39,9 +40,13 @@ class StoreWriter:
         else:
             atomic.refuse_existing(self.path, overwrite)
             self._temporary = atomic.temporary_beside(self.path)
-        with writing(self.path):
-            self.file = h5py.File(self._temporary, "w", libver=("v110", "v110"))
-        self._write_header()
+        try:
+            with writing(self.path):
+                self._file = NewFile(self._temporary)
+                self._write_header()
+        except BaseException:
+            atomic.remove(self._temporary)
+            raise
 
     def add_clip(
         self,
@@ -71,14 +76,15 @@ class StoreWriter:
         if not schema.plausible(height, width):
             raise StoreError(f"clip {name!r}: a size of {width}x{height} cannot be", "check the source of the masks")
         with writing(self.path):
-            group = self.file.create_group(f"{schema.CLIPS}/{schema.key_of_name(name)}")
+            self._file.reserve(len(json.dumps(provenance or {})) + len(source))
+            group = self._file.hdf5.create_group(f"{schema.CLIPS}/{schema.key_of_name(name)}")
             attributes = {"width": width, "height": height, "frame_count": frame_count}
             group.attrs.update({key: np.int64(value) for key, value in attributes.items()})
-            group.attrs["source"] = schema.clean_text(source)
+            group.attrs["source"] = schema.text(source)
             group.attrs["fps"] = schema.fps_attribute(fps)
             group.attrs["complete"] = np.bool_(complete)
-            group.attrs["provenance"] = json.dumps(provenance or {})
-            clip = ClipWriter(group, name, height, width)
+            group.attrs["provenance"] = schema.text(json.dumps(provenance or {}))
+            clip = ClipWriter(group, name, height, width, self._file.reserve)
             clip.write_masks(records)
             clip.write_voids(voids)
             clip.write_tracks(tracks)
@@ -88,12 +94,13 @@ class StoreWriter:
         """Copy a clip of another open store as it is."""
         self._check_new(name)
         with writing(self.path):
-            group.file.copy(group, self.file[schema.CLIPS], schema.key_of_name(name))
+            self._file.reserve(_stored_bytes(group))
+            group.file.copy(group, self._file.hdf5[schema.CLIPS], schema.key_of_name(name))
 
     def close(self) -> None:
         """Finish the file and give it its name (or send it to standard output)."""
         with writing(self.path):
-            self.file.close()
+            self._file.close()
         if str(self.path) == STDIO:
             write_output(self._temporary)
             self._folder.cleanup()
@@ -104,7 +111,7 @@ class StoreWriter:
     def discard(self) -> None:
         """Drop what was written."""
         try:
-            self.file.close()
+            self._file.close()
         finally:
             atomic.remove(self._temporary)
             if str(self.path) == STDIO:
@@ -134,9 +141,14 @@ class StoreWriter:
 
     def _write_header(self) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        with writing(self.path):
-            self.file.attrs["format"] = schema.FORMAT_NAME
-            self.file.attrs["schema"] = np.int64(schema.SCHEMA_VERSION)
-            self.file.attrs["software"] = f"mugvos {engine.__version__}"
-            self.file.attrs["created"] = now
-            self.file.create_group(schema.CLIPS)
+        attributes = self._file.hdf5.attrs
+        attributes["format"] = schema.text(schema.FORMAT_NAME)
+        attributes["schema"] = np.int64(schema.SCHEMA_VERSION)
+        attributes["software"] = schema.text(f"mugvos {engine.__version__}")
+        attributes["created"] = schema.text(now)
+        self._file.hdf5.create_group(schema.CLIPS)
+
+
+def _stored_bytes(group: h5py.Group) -> int:
+    """Bytes on disk of a clip's data sets."""
+    return sum(dataset.id.get_storage_size() for dataset in group.values() if isinstance(dataset, h5py.Dataset))
