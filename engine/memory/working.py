@@ -116,4 +116,5 @@ class KeyValueMemory:
 
 
 def _joined(old: Tensor | None, new: Tensor, axis: int) -> Tensor:
-    return new if old is None else torch.cat([old, new], axis)
+    # Contiguous from the first on: after a restart it is, and another layout sums in another order.
+    return new.contiguous() if old is None else torch.cat([old, new], axis)

@@ -6,7 +6,7 @@ import torch
 from mmpm_golden import CONFIGURATIONS, case, golden_network, largest, manifest, normal
 
 from engine.memory.read import Affinity, affinity, readout, similarity
-from engine.models.mmpm.losses import frame_losses, hard_fraction
+from engine.models.mmpm.losses import bootstrapped_cross_entropy, dice_loss, kept_fraction
 from engine.models.mmpm.network import MMPM, probabilities
 from engine.models.mmpm.preprocess import normalise, pad_to, resize_image, resize_labels, target_size
 from engine.nn.aggregate import soft_aggregate
@@ -170,14 +170,15 @@ def test_losses(iteration: int) -> None:
     data = case("losses")
     prob, labels = torch.from_numpy(data["in_prob"]), torch.from_numpy(data["in_cls_gt"])[:, :, 0]
     selector = torch.tensor([[1.0, 1], [1, 0]])[..., None, None]
-    fraction = hard_fraction(iteration, *data["in_start_end_warm"].tolist())
+    fraction = kept_fraction(iteration, *data["in_start_end_warm"].tolist())
     assert fraction == pytest.approx(data[f"out_it{iteration}_p"])
     total = 0.0
     for t in (1, 2):
         logits = soft_aggregate(prob[:, t] * selector)
         masks = logits.softmax(1)[:, 1:]
         assert largest(masks, data[f"out_masks_{t}"]) < 1e-6
-        entropy, dice = frame_losses(logits, masks, labels[:, t], data["in_num_objects"].tolist(), fraction)
+        entropy = bootstrapped_cross_entropy(logits, labels[:, t], data["in_num_objects"].tolist(), fraction)
+        dice = dice_loss(masks, torch.stack([labels[:, t] == slot for slot in (1, 2)], 1).float())
         assert float(entropy) == pytest.approx(data[f"out_it{iteration}_ce_loss_{t}"], rel=1e-5)
         assert float(dice) == pytest.approx(data[f"out_it{iteration}_dice_loss_{t}"], rel=1e-5)
         total += float(entropy + dice)

@@ -8,7 +8,7 @@ import torch
 from mmpm_golden import case, golden_network, largest
 from torch import Tensor
 
-from engine.models.mmpm.losses import frame_losses, hard_fraction
+from engine.models.mmpm.losses import bootstrapped_cross_entropy, dice_loss, kept_fraction
 from engine.models.mmpm.network import MMPM, probabilities
 from engine.models.mmpm.preprocess import normalise, pad_to
 
@@ -18,7 +18,7 @@ def clip_loss(network: MMPM, data: dict[str, np.ndarray]) -> tuple[Tensor, dict[
     images = normalise(pad_to(torch.tensor(data["in_frames"]).float(), (256, 256)))
     labels = torch.tensor(data["in_cls_gt"]).long()[:, :, 0]
     selector = torch.tensor([[1.0, 1], [1, 0]])
-    fraction = hard_fraction(int(data["in_it"]), *data["in_start_end_warm"].tolist())
+    fraction = kept_fraction(int(data["in_it"]), *data["in_start_end_warm"].tolist())
     with torch.no_grad():
         features = [network.encode_image(images[:, t]) for t in range(3)]
     keys = [network.project(f) for f in features]
@@ -31,7 +31,9 @@ def clip_loss(network: MMPM, data: dict[str, np.ndarray]) -> tuple[Tensor, dict[
         read = network.read(keys[t], key, shrinkage, torch.cat(values, 3)).unflatten(3, (16, 16))
         logits, updated = network.decode(features[t], read, hidden, update=t == 1)
         aggregated, masks = probabilities(logits, selector)
-        entropy, dice = frame_losses(aggregated[..., :192, :], masks[..., :192, :], labels[:, t], [2, 1], fraction)
+        entropy = bootstrapped_cross_entropy(aggregated[..., :192, :], labels[:, t], [2, 1], fraction)
+        truth = torch.stack([labels[:, t] == slot for slot in (1, 2)], 1).float()
+        dice = dice_loss(masks[..., :192, :], truth)
         terms |= {f"ce_loss_{t}": entropy.item(), f"dice_loss_{t}": dice.item()}
         total = total + entropy + dice
         if updated is not None:

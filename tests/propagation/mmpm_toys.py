@@ -15,20 +15,32 @@ from engine.propagation.mmpm_xmem import MMPMLongTermTracker
 from engine.propagation.options import MMPMOptions
 from engine.types import Frame
 
-SIZE = (60, 100)
+SIZE = (60, 96)  # the network's own, so that masks come out as they went in
 
 
 @cache
 def toy_network(single_object: bool = True) -> MMPM:
-    """mmpm-tiny at 96 pixels; masks count for more than in a fresh network, so that mistakes show."""
+    """mmpm-tiny at 96 pixels; masks count for more than in a fresh network and divide it, so that mistakes show."""
     config = dataclasses.replace(CONFIGS["mmpm-tiny"], image_side=96, single_object=single_object)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         network = MMPM(config).eval()
     with torch.no_grad():
-        network.mask_decoder.pred.weight *= 40
-        network.value_encoder.patch.weight[:, 3:] *= 8
+        network.value_encoder.patch.weight[:, 3:] *= 30
+        network.mask_decoder.pred.weight *= 20
+        network.mask_decoder.pred.bias -= _median_logit(network)
     return network
+
+
+def _median_logit(network: MMPM) -> torch.Tensor:
+    """Of a mask in a picture of noise, read from itself."""
+    generator = torch.Generator().manual_seed(2)
+    image = torch.randn(1, 3, 64, 96, generator=generator)
+    features, hidden = network.encode_image(image), network.empty_hidden(1, 1, (64, 96))
+    mask = torch.zeros(1, 1, 64, 96)
+    mask[..., 16:48, 16:60] = 1
+    value, hidden = network.encode_value(image, features, hidden, mask, deep=True)
+    return network.decode(features, torch.cat([value, value], 2), hidden, update=False)[0].median()
 
 
 def toy_tracker(single_object: bool = True, **options: Any) -> MMPMTracker | MMPMLongTermTracker:

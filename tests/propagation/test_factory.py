@@ -47,7 +47,7 @@ def test_a_missing_file_is_no_reason_for_random_weights(tmp_path: Path) -> None:
 def test_unknown_models_are_named() -> None:
     with pytest.raises(UsageError, match="did you mean mmpm-tiny"):
         make_tracker("mmpm-tini")
-    with pytest.raises(UsageError, match="use one of mmpm-vit-b.*dis"):
+    with pytest.raises(UsageError, match=r"use one of mmpm-vit-b.*dis"):
         make_tracker("xyz")
 
 
