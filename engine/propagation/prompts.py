@@ -6,7 +6,7 @@ frames a known name corrects that track, a new one begins a track.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,8 @@ from engine.store.formats.png import read_mask_image
 from engine.types import BoolArray, Track
 from engine.video import natural
 
-_FORM = re.compile(r"^(?:(?P<name>[^=/\\]+)=)?(?P<path>.+?)(?:@(?P<frame>\d{1,9}))?$", re.DOTALL)
+_NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<rest>.+)", re.DOTALL)
+_FRAMED = re.compile(r"(?P<rest>.+)@(?P<frame>[0-9]{1,9})", re.DOTALL)
 _SUFFIXES = {".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
 _ONE_OBJECT = 255
 
@@ -50,15 +51,12 @@ class PromptSet:
 
 
 def parse_mask_prompt(text: str) -> list[MaskPrompt]:
-    """The mask files that `[NAME=]PATH[@FRAME]` means; a path that exists as it is written wins.
+    """The mask files that `[NAME=]PATH[@FRAME]` means; where `=` and `@` may belong to the path, what exists wins.
 
     Raises MaskError where there is no such file or a folder holds no masks.
     """
-    path, frame, name = Path(text).expanduser(), 0, None
-    match = None if path.exists() else _FORM.match(text)
-    if match:
-        path, name = Path(match["path"]).expanduser(), match["name"]
-        frame = int(match["frame"] or 0)
+    readings = list(_readings(text))
+    path, frame, name = next((reading for reading in readings if reading[0].exists()), readings[-1])
     if path.is_dir():
         if name is not None:
             raise MaskError(f"{text}: a folder makes several tracks, they cannot all be called {name}")
@@ -93,6 +91,17 @@ def read_prompts(prompts: Sequence[MaskPrompt], size: tuple[int, int], binarize:
     return collected
 
 
+def _readings(text: str) -> Iterator[tuple[Path, int, str | None]]:
+    """(path, frame, name) in every way the text can be meant, the plainest first."""
+    for whole in (text, _FRAMED.fullmatch(text)):
+        if whole is None:
+            continue
+        rest, frame = (whole, 0) if isinstance(whole, str) else (whole["rest"], int(whole["frame"]))
+        yield Path(rest).expanduser(), frame, None
+        if named := _NAMED.fullmatch(rest):
+            yield Path(named["rest"]).expanduser(), frame, named["name"]
+
+
 def _track_name(prompt: MaskPrompt, label: int, several: bool, ids: dict[str, int], given: Iterable[int]) -> str:
     """The label of a label map, else the chosen name or the file's; the file's name before a label that is taken."""
     if not several:
@@ -112,14 +121,18 @@ def _free_id(label: int, used: set[int]) -> int:
 def _in_folder(folder: Path) -> list[tuple[Path, str]]:
     """(file, track name) of the images of a folder, or of the first image of each of its folders."""
     entries = sorted(folder.iterdir(), key=lambda entry: natural.natural_key(entry.name))
-    files = [(entry, entry.stem) for entry in entries if entry.suffix.lower() in _SUFFIXES]
+    files = [(entry, entry.stem) for entry in entries if _is_mask(entry)]
     for entry in entries if not files else ():
-        images = [file for file in entry.iterdir() if file.suffix.lower() in _SUFFIXES] if entry.is_dir() else []
+        images = [file for file in entry.iterdir() if _is_mask(file)] if entry.is_dir() else []
         if images:
             files.append((min(images, key=lambda file: natural.natural_key(file.name)), entry.name))
     if not files:
         raise MaskError(f"{folder}: no mask images in it", "name a folder of PNGs, or of one folder a track")
     return files
+
+
+def _is_mask(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
 
 
 def _check_size(path: Path, objects: dict[int, BoolArray], size: tuple[int, int]) -> None:
