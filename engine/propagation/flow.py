@@ -44,10 +44,12 @@ class FlowTracker:
     def add(self, frame: UInt8Array, masks: BoolArray) -> None:
         """More tracks on the frame that was stepped last."""
         _check_size(frame, masks)
-        self._masks = np.concatenate([self._masks, masks.astype(np.float32)])
+        self._masks = np.concatenate([self._yielding(masks), masks.astype(np.float32)])
 
     def correct(self, rows: Sequence[int], masks: BoolArray) -> None:
-        """New masks for existing tracks."""
+        """New masks for existing tracks on the frame that was stepped last."""
+        _check_size(self._frame, masks)
+        self._masks = self._yielding(masks)
         self._masks[list(rows)] = masks
 
     def drop(self, rows: Sequence[int]) -> None:
@@ -61,6 +63,10 @@ class FlowTracker:
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on after `state`."""
         self._frame, self._masks = np.asarray(state["frame"]), np.array(state["masks"], np.float32)
+
+    def _yielding(self, masks: BoolArray) -> FloatArray:
+        """A copy of the last masks; where tracks exclude each other it leaves the pixels of new masks to them."""
+        return self._masks * ~masks.any(0) if self._exclusive else self._masks.copy()
 
 
 def _check_size(frame: UInt8Array, masks: BoolArray) -> None:
