@@ -7,7 +7,7 @@ readers, trackers and stores by their interfaces; reports by callback.
 import math
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from engine.propagation.loop import FrameMasks, Propagation
 from engine.propagation.prompts import PromptSet
 from engine.propagation.tracker import Tracker
 from engine.store import SegmentedRun
-from engine.types import BoolArray, Frame, MaskRecord
+from engine.types import BoolArray, Frame, MaskRecord, Track
 from engine.video import VideoReader, frame_numbers
 
 OnRecords = Callable[[int, float | None, Sequence[MaskRecord]], None]
@@ -71,13 +71,13 @@ def write_store(
     work = _Work(job)
     with SegmentedRun(output, dict(job.parameters), overwrite) as run:
         begun = work.go_on(run.state)
-        for done in work.frames(on_frame):
+        for done in work.frames(on_frame, should_stop):
             run.append(work.number(done.at), done.records)
             if on_records is not None:
                 on_records(work.number(done.at), done.time, done.records)
             stop = should_stop()
             if stop or (done.at + 1) % job.segment_frames == 0:
-                run.checkpoint(work.state(done.at), job.prompts.tracks)
+                run.checkpoint(work.state(done.at), work.tracks)
             if stop:
                 raise Interrupted
         work.check_complete()
@@ -86,7 +86,7 @@ def write_store(
             job.video.info.width,
             job.video.info.height,
             work.seen,
-            tracks=job.prompts.tracks,
+            tracks=work.tracks,
             source=job.video.info.source,
             fps=job.video.info.fps,
             provenance={"command": "propagate", **job.parameters},
@@ -104,7 +104,7 @@ def stream(
 ) -> Outcome:
     """Propagate without a store: every frame's masks go to `on_records` and nowhere else."""
     work = _Work(job)
-    for done in work.frames(on_frame):
+    for done in work.frames(on_frame, should_stop):
         on_records(work.number(done.at), done.time, done.records)
         if should_stop():
             raise Interrupted
@@ -156,11 +156,20 @@ class _Work:
         """What the frame after `index`, the one that was yielded last, starts from."""
         return {"times": np.array(self._times[: index + 1]), "propagation": self._propagation.state()}
 
-    def frames(self, on_frame: Callable[[int], None] | None) -> Iterator[Done]:
-        """Every frame that is left, with its masks, from the first prompt on."""
+    @property
+    def tracks(self) -> list[Track]:
+        """The tracks of the prompts; the first frame is called by its number, also where a prompt says 0 for it."""
+        first = self._numbers[0] if self._numbers else 0
+        return [replace(track, first_frame=max(track.first_frame, first)) for track in self._job.prompts.tracks]
+
+    def frames(self, on_frame: Callable[[int], None] | None, should_stop: Callable[[], bool]) -> Iterator[Done]:
+        """Every frame that is left, with its masks, from the first prompt on. Before it, a wish to stop is met here."""
+        first = min(self._prompts, default=0)
 
         def noted() -> Iterator[Frame]:
             for frame in self._job.video.frames(self._start):
+                if frame.index < first and should_stop():
+                    raise Interrupted
                 self._times.append(math.nan if frame.time is None else frame.time)
                 yield frame
 
@@ -174,10 +183,7 @@ class _Work:
             raise VideoError(f"{self._job.video.info.source}: no frames in it", "check the video")
         late = [index for index in self._prompts if index >= self.seen]
         if late:
-            raise MaskError(
-                f"a mask is given on frame {min(late)}, the video has {self.seen} frames",
-                "frames count from 0; mend the number after @",
-            )
+            raise _too_late(min(late), self.seen)
 
     def _records(self, result: FrameMasks) -> list[MaskRecord]:
         number = self.number(result.frame)
@@ -186,10 +192,9 @@ class _Work:
     def _by_index(self) -> dict[int, dict[int, BoolArray]]:
         """The prompts by frame index. Raises MaskError for numbers that the video does not have."""
         if self._numbers is None:
-            count = self._job.video.info.frame_count
-            late = [number for number in self._job.prompts.masks if count is not None and number >= count]
-            if late:
-                raise MaskError(f"a mask is given on frame {late[0]}, the video has {count} frames", "mend the @number")
+            count, latest = self._job.video.info.frame_count, max(self._job.prompts.masks, default=0)
+            if count is not None and latest >= count:
+                raise _too_late(latest, count)
             return self._job.prompts.masks
         index_of = {number: index for index, number in enumerate(self._numbers)}
         unknown = [number for number in self._job.prompts.masks if number not in index_of]
@@ -201,4 +206,17 @@ class _Work:
                 f"a mask is given on frame {unknown[0]}, which the images do not have",
                 f"their names run from {self._numbers[0]} to {self._numbers[-1]}; mend the number after @",
             )
-        return {index_of[number]: given for number, given in self._job.prompts.masks.items()}
+        merged: dict[int, dict[int, BoolArray]] = {}
+        for number, given in self._job.prompts.masks.items():
+            there = merged.setdefault(index_of[number], {})
+            if there.keys() & given.keys():
+                raise MaskError(f"two masks of one track on frame {self._numbers[0]}", "give each its own name")
+            there.update(given)
+        return merged
+
+
+def _too_late(frame: int, count: int) -> MaskError:
+    return MaskError(
+        f"a mask is given on frame {frame}, the video has {count} frames",
+        "frames count from 0; mend the number after @",
+    )
