@@ -9,8 +9,11 @@ from mugvos_cli import console
 
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], bool]]:
-    """Yields a function that says whether somebody asked to stop. A second signal stops at once."""
+def stoppable(work: str = "this frame") -> Iterator[Callable[[], bool]]:
+    """Yields a function that says whether somebody asked to stop. A second signal stops at once.
+
+    work: what is finished first, for the message. Signals that are ignored, as in background jobs, stay ignored.
+    """
     asked = False
 
     def ask(number: int, frame: Any) -> None:
@@ -18,9 +21,10 @@ def stoppable() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        console.info("stopping after this frame; once more stops at once")
+        console.info(f"stopping after {work}; once more stops at once")
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in heard}
     try:
         yield lambda: asked
     finally:

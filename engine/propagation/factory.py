@@ -55,7 +55,7 @@ def make_tracker(
     is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
     name = None if is_file else _known(model)
     path = None if random_weights else find_weights(model)
-    network = _random(model) if path is None else load_mmpm(path, name)
+    network = _random(_known(model)) if path is None else load_mmpm(path, name)
     tracker = mmpm_tracker(network, torch.device(device), precision, options)
     return MadeTracker(tracker, network.config.name, path, path is None)
 

@@ -84,6 +84,7 @@ def propagate(
         mugvos propagate frames/ --mask car=car.png --mask wheel=wheel.png --mask car=later.png@120
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
     """
+    from engine.errors import UsageError
     from engine.propagation.options import MMPMOptions
     from engine.propagation.prompts import parse_mask_prompt, read_prompts
     from engine.video import open_video
@@ -99,14 +100,20 @@ def propagate(
         seed=seed,
         memory=cast(Any, memory),
     )
+    if ndjson and str(output) == "-":
+        raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
     parsed = [prompt for text in mask for prompt in parse_mask_prompt(text)]
     with open_video(video) as reader:
         prompts = read_prompts(parsed, (reader.info.height, reader.info.width), binarize)
-        job = _job(reader, prompts, _tracker(model, device, precision, options, random_weights), options, segment)
+        made, arithmetic = _tracker(model, device, precision, options, random_weights)
+        job = _job(reader, prompts, made, arithmetic, options, segment)
         _run(job, _target(output, reader, ndjson), overwrite, ndjson)
 
 
-def _tracker(model: str, device: str, precision: str, options: "MMPMOptions", random_weights: bool) -> "MadeTracker":
+def _tracker(
+    model: str, device: str, precision: str, options: "MMPMOptions", random_weights: bool
+) -> tuple["MadeTracker", str]:
+    """The tracker, and the arithmetic that its results follow from."""
     from engine.propagation.factory import make_tracker
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
@@ -114,14 +121,20 @@ def _tracker(model: str, device: str, precision: str, options: "MMPMOptions", ra
 
     tune_allocator()
     place = resolve_device(device)
-    made = make_tracker(model, place, resolve_precision(precision, place), options, random_weights)
+    dtype = resolve_precision(precision, place)
+    made = make_tracker(model, place, dtype, options, random_weights)
     if made.random_weights:
         console.warn(f"{made.model} has random weights; its masks mean nothing")
-    return made
+    return made, str(dtype).removeprefix("torch.")
 
 
 def _job(
-    reader: "VideoReader", prompts: "PromptSet", made: "MadeTracker", options: "MMPMOptions", segment: int
+    reader: "VideoReader",
+    prompts: "PromptSet",
+    made: "MadeTracker",
+    arithmetic: str,
+    options: "MMPMOptions",
+    segment: int,
 ) -> "Job":
     from dataclasses import asdict
 
@@ -134,6 +147,7 @@ def _job(
         "prompts": prompts.digest(),
         "model": made.model,
         "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
+        "precision": arithmetic,
         "options": {name: value for name, value in asdict(options).items() if name != "chunk"},
     }
     return Job(reader, prompts, made.tracker, reader.info.name, options.exclusive, parameters, segment)
