@@ -15,7 +15,7 @@ def fingerprint(source: str) -> dict[str, str | int]:
     if path.is_file():
         stats = [path.stat()]
     elif path.is_dir():
-        stats = [file.stat() for file in path.iterdir() if is_still(file)]
+        stats = [file.stat() for file in path.iterdir() if is_still(file) and file.is_file()]
     else:
         return known
     return {

@@ -6,11 +6,14 @@ from itertools import pairwise
 
 from engine.video.reader import VideoReader
 
+LARGEST = 2**31
+
 
 def frame_numbers(reader: VideoReader) -> Sequence[int] | None:
     """The number in each image's name (`00012.jpg` is 12), in order; None where frames are simply counted from 0.
 
-    Numbers count only if every name has one, and they ascend: otherwise, and for video files, frames are counted.
+    The last number of a name counts. Numbers are used only if every name has one, they ascend, and none is so large
+    that it must be something else (a time in nanoseconds): otherwise, and for video files, frames are counted.
     """
     names = reader.names()
     if not names:
@@ -20,4 +23,4 @@ def frame_numbers(reader: VideoReader) -> Sequence[int] | None:
         return None
     numbers = [int(digits[-1]) for digits in found]
     ascending = all(a < b for a, b in pairwise(numbers))
-    return numbers if ascending else None
+    return numbers if ascending and numbers[-1] < LARGEST else None
