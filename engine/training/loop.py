@@ -86,7 +86,7 @@ class Trainer:
             torch.save({"images": images, "masks": masks, "step": self.step}, where)
             raise MugvosError(
                 f"the loss is not finite at step {self.step}",
-                f"the batch is saved in {where}; try a lower --lr, and run again to go on from the last checkpoint",
+                f"the batch is saved in {where}; start anew with a lower --lr and --overwrite",
             )
         self.optimizer.zero_grad(set_to_none=True)
         result.loss.backward()
@@ -123,8 +123,8 @@ class Trainer:
         if not self.checkpoint.exists():
             return False
         state = _read_checkpoint(self.checkpoint)
-        if TrainSettings.from_dict(state["settings"]) != self.settings:
-            changed = _differences(state["settings"], self.settings)
+        changed = _differences(state["settings"], self.settings.as_dict())
+        if changed:
             raise CheckpointError(
                 f"{self.checkpoint}: an unfinished run with other settings ({changed})",
                 "give the same options to go on, or --overwrite to start anew",
@@ -149,14 +149,19 @@ def learning_rate(step: int, settings: TrainSettings) -> float:
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        state["settings"]["clips"]["motion"]
+        TrainSettings.from_dict(state["settings"])
     except Exception as error:
         raise CheckpointError(f"{path}: a damaged training checkpoint", "--overwrite starts the run anew") from error
     return state
 
 
-def _differences(saved: dict[str, Any], wanted: TrainSettings) -> str:
-    now = wanted.as_dict()
-    return ", ".join(
-        f"{name}: {saved.get(name)} there, {now[name]} here" for name in now if saved.get(name) != now[name]
-    )
+def _differences(saved: dict[str, Any], wanted: dict[str, Any], within: str = "") -> str:
+    """What differs, each as `name: VALUE there, VALUE here`; names of nested settings are `clips.size`."""
+    found = []
+    for name, value in wanted.items():
+        there = saved.get(name)
+        if isinstance(value, dict) and isinstance(there, dict):
+            found.append(_differences(there, value, f"{within}{name}."))
+        elif there != value:
+            found.append(f"{within}{name}: {there} there, {value} here")
+    return ", ".join(filter(None, found))

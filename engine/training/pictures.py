@@ -5,6 +5,7 @@ A folder of images (`<id>.jpg` or `.png`) where each may have `<id>.npz` beside 
 Pictures without a partition serve as textures and backgrounds. Knows files and arrays; the synthesis knows tensors.
 """
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +73,17 @@ def _partitions(path: Path, size: tuple[int, ...]) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as archive:
             layers: np.ndarray = archive["segmentations"]
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FormatError(f"{path}: no array `segmentations` in it", "write integer (partitions, H, W)") from error
     if layers.ndim != 3 or layers.shape[1:] != size:
-        raise FormatError(f"{path}: partitions of shape {layers.shape} for a picture of {size[1]}x{size[0]}")
+        raise FormatError(
+            f"{path}: partitions of shape {layers.shape} for a picture of {size[1]}x{size[0]}",
+            "write integer (partitions, H, W)",
+        )
+    if layers.dtype.kind not in "iu" or (layers.size and int(layers.max()) > np.iinfo(np.int16).max):
+        raise FormatError(
+            f"{path}: labels of type {layers.dtype}, or above 32767", "write integers 1..K, 0 for nothing"
+        )
     return layers
 
 

@@ -1,5 +1,6 @@
 """From what a user names to a trained model: data, initial weights, the run, the file."""
 
+import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.errors import FormatError, OutputError
+from engine.errors import CheckpointError, FormatError, OutputError, UsageError
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
@@ -53,27 +54,45 @@ def train(
     overwrite: bool = False,
     provenance: Mapping[str, object] | None = None,
     on_step: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Train, or go on with an unfinished run of the same settings, and write the averaged weights to `output`.
 
-    Returns the step it began at. The unfinished run lies in `<output>.training.pt` until the end. Raises OutputError if
-    the output exists, CheckpointError for unusable initial weights or an unfinished run with other settings.
+    Returns the step it began at. The unfinished run lies in `<output>.training.pt` until the end; with `overwrite` one
+    of other settings is thrown away. should_stop: asked after each step; a yes saves the run and raises
+    KeyboardInterrupt. Raises the errors of `check`, CheckpointError for unusable initial weights or an unfinished run
+    with other settings.
     """
+    check(settings, output, overwrite)
     checkpoint = output.with_name(output.name + ".training.pt")
-    _check_output(output, overwrite)
-    if overwrite and output.exists():
-        checkpoint.unlink(missing_ok=True)
     device = clips.generator.device
     model = _initial(settings, init).to(device)
     trainer = Trainer(model, clips, settings, checkpoint)
-    trainer.resume()
+    _go_on(trainer, overwrite)
     began = trainer.step
-    trainer.run(on_step)
+
+    def step_done(progress: Progress) -> None:
+        if on_step is not None:
+            on_step(progress)
+        if should_stop():
+            trainer.save()
+            raise KeyboardInterrupt
+
+    trainer.run(step_done)
     made = {**(provenance or {}), "settings": settings.as_dict()}
     described = {"model": "mmpm", "config": model.config.as_dict(), "training": made}
     save_weights(output, _halved(trainer.average.state), described, overwrite=True)
     checkpoint.unlink(missing_ok=True)
     return began
+
+
+def _go_on(trainer: Trainer, overwrite: bool) -> None:
+    try:
+        trainer.resume()
+    except CheckpointError:
+        if not overwrite:
+            raise
+        trainer.checkpoint.unlink()
 
 
 def _initial(settings: TrainSettings, init: Path | None) -> MMPM:
@@ -96,9 +115,16 @@ def _is_pictures(path: Path) -> bool:
     return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.iterdir())
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def check(settings: TrainSettings, output: Path, overwrite: bool) -> None:
+    """What can be told before any data is read: UsageError for an unknown model, OutputError for an unfit output."""
+    if settings.model not in CONFIGS:
+        near = difflib.get_close_matches(settings.model, CONFIGS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(CONFIGS)}"
+        raise UsageError(f"no model that can be trained is called {settings.model!r}", hint)
+    if output.is_dir():
+        raise OutputError(f"{output}: is a folder", "name a file, such as model.safetensors")
     if output.exists() and not overwrite:
-        raise OutputError(f"{output} exists", "pass --overwrite to train it anew, or choose another -o")
+        raise OutputError(f"{output}: exists already", "pass --overwrite to train it anew, or choose another -o")
     folder = output.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise OutputError(f"{folder}: cannot be written to", "create it or choose another -o")

@@ -36,6 +36,8 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise UsageError(f"--steps {self.steps} --batch {self.batch}", "both must be at least 1")
+        if self.hard_from >= self.hard_to:
+            raise UsageError(f"--hard-from {self.hard_from} --hard-to {self.hard_to}", "the first must be smaller")
         if self.clips.frames < 2:
             raise UsageError(f"--frames {self.clips.frames}", "a clip needs at least 2 frames")
         if self.clips.size < 32 or self.clips.size % 16:

@@ -1,7 +1,7 @@
 """Clips from real videos with masks: three or more frames near each other, one track, one crop.
 
 Reads any mask source and the video of each of its clips. Frames are decoded once, reduced to what the crops need, and
-kept; a bound on their memory is checked. Knows nothing of how the masks were made.
+kept, up to a bound on their memory. Knows nothing of how the masks were made.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from engine.errors import StoreError
 from engine.store.source import ClipMasks, MaskSource
 from engine.training.photometry import film
 from engine.training.synthesis import SynthesisConfig
-from engine.video import open_video
+from engine.video import frame_numbers, open_video
 
 FURTHEST = 5
 SMALLEST_VISIBLE = 0.002
@@ -25,7 +25,10 @@ MEMORY_LIMIT = 8 << 30
 
 @dataclass(frozen=True)
 class LoadedClip:
-    """Reduced frames uint8 (T, h, w, 3) of one clip, its masks, and where each track can start a training clip."""
+    """Reduced frames uint8 (T, h, w, 3) of one clip, all with masks, and what each is called there.
+
+    starts: (position in `frames`, track) where a training clip can begin.
+    """
 
     frames: np.ndarray
     numbers: list[int]
@@ -45,15 +48,15 @@ class VideoClips:
     ) -> None:
         """videos: folder that holds the clips by name; without it each clip's own source is opened.
 
-        Raises StoreError where a video is missing, too long for the memory bound, or no track spans enough frames.
+        Raises StoreError where a video is missing or of another size than its masks, where the videos do not fit into
+        the memory bound, or no track spans enough frames.
         """
         self.config = config
         self.generator = generator
+        self._room = MEMORY_LIMIT
         self._clips = [clip for name in source.clips if (clip := self._load(source.clip(name), videos)).starts]
         if not self._clips:
             raise StoreError("no track is visible in enough frames to train on", f"{config.frames} are needed in a row")
-        if sum(clip.frames.nbytes for clip in self._clips) > MEMORY_LIMIT:
-            raise StoreError("the videos do not fit into 8 GiB", "train on fewer clips at once, or a smaller --size")
 
     def batch(self, clips: int) -> tuple[Tensor, Tensor]:
         """Images (B, T, 3, S, S) in [0, 1] and masks (B, T, S, S) in {0, 1}."""
@@ -63,16 +66,36 @@ class VideoClips:
         return film(images.permute(0, 1, 4, 2, 3).float() / 255, self.generator), masks.float()
 
     def _load(self, masks: ClipMasks, videos: Path | None) -> LoadedClip:
-        path = videos / masks.name if videos else Path(getattr(masks, "source", "") or masks.name)
-        if not path.exists():
-            raise StoreError(f"clip {masks.name}: its video {path} is not there", "give the folder of videos: --videos")
-        with open_video(path) as video:
-            height, width = video.info.height, video.info.width
-            scale = min(1.0, 1.5 * self.config.size / min(height, width))
-            size = (max(round(width * scale), self.config.size), max(round(height * scale), self.config.size))
-            frames = np.stack([cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA) for frame in video])
-        numbers = [number for number in masks.frames if number < len(frames)]
-        return LoadedClip(frames, numbers, masks, self._starts(masks, numbers))
+        wanted = set(masks.frames)
+        numbers, frames = [], []
+        with open_video(_video_of(masks, videos)) as video:
+            if (video.info.height, video.info.width) != (masks.height, masks.width):
+                raise StoreError(
+                    f"clip {masks.name}: masks of {masks.width}x{masks.height}, "
+                    f"but {video.info.source} is {video.info.width}x{video.info.height}",
+                    "give the video the masks were made on: --videos",
+                )
+            size, names = self._reduced(masks), frame_numbers(video)
+            for frame in video:
+                number = frame.index if names is None else names[frame.index]
+                if number in wanted:
+                    numbers.append(number)
+                    frames.append(cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA))
+                    self._take_room(frames[-1].nbytes)
+        kept = np.stack(frames) if frames else np.zeros((0, size[1], size[0], 3), np.uint8)
+        return LoadedClip(kept, numbers, masks, self._starts(masks, numbers))
+
+    def _reduced(self, masks: ClipMasks) -> tuple[int, int]:
+        """Width and height that leave some room around a crop."""
+        scale = min(1.0, 1.5 * self.config.size / min(masks.height, masks.width))
+        return max(round(masks.width * scale), self.config.size), max(round(masks.height * scale), self.config.size)
+
+    def _take_room(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise StoreError(
+                f"the videos do not fit into {MEMORY_LIMIT >> 30} GiB", "train on fewer clips, or a smaller --size"
+            )
 
     def _starts(self, masks: ClipMasks, numbers: list[int]) -> list[tuple[int, int]]:
         """(position in `numbers`, track) of masks that are large enough and have enough frames around them."""
@@ -91,7 +114,7 @@ class VideoClips:
         masks = np.stack([_resized(clip.masks.mask(number, track), (width, height)) for number in numbers])
         top, left, side = self._crop(masks[0])
         part = (slice(None), slice(top, top + side), slice(left, left + side))
-        images, masks = clip.frames[numbers][part], masks[part]
+        images, masks = clip.frames[picked][part], masks[part]
         if self._integer(2):
             images, masks = images[:, :, ::-1], masks[:, :, ::-1]
         size = (self.config.size, self.config.size)
@@ -124,6 +147,21 @@ class VideoClips:
 
     def _share(self) -> float:
         return float(torch.rand((), generator=self.generator, device=self.generator.device))
+
+
+def _video_of(masks: ClipMasks, videos: Path | None) -> Path:
+    """The video of a clip: in the folder by the clip's name, with or without a suffix; else the clip's own source."""
+    own = Path(getattr(masks, "source", "") or masks.name)
+    if videos is None:
+        found = [own]
+    else:
+        beside = sorted(videos.iterdir()) if videos.is_dir() else []
+        found = [path for path in beside if masks.name in (path.name, path.stem)]
+    if len(found) != 1 or not found[0].exists():
+        where = own if videos is None else videos / masks.name
+        several = f"several videos are called {where}" if len(found) > 1 else f"its video {where} is not there"
+        raise StoreError(f"clip {masks.name}: {several}", "give the folder of videos: --videos")
+    return found[0]
 
 
 def _resized(mask: np.ndarray | None, size: tuple[int, int]) -> np.ndarray:

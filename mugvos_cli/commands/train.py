@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from mugvos_cli import console
+from mugvos_cli.interrupt import stoppable
 from mugvos_cli.options import Device, Overwrite, Seed
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where the weights go (.safetensors).")]
@@ -51,7 +52,7 @@ def train(
     """
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
-    from engine.training.run import open_data
+    from engine.training.run import check, open_data
     from engine.training.run import train as run
     from engine.training.settings import TrainSettings
     from engine.training.synthesis import SynthesisConfig
@@ -69,11 +70,14 @@ def train(
         seed=seed,
         clips=SynthesisConfig(size=size, frames=frames),
     )
+    check(settings, output, overwrite)
     console.info(f"reading {', '.join(data)}")
     clips = open_data(data, settings, resolve_device(device), videos)
     made: dict[str, Any] = {"data": [Path(name).name for name in data], "init": init.name if init else None}
-    with console.progress("training", steps) as done:
-        run(settings, clips, output, init, overwrite, made, _reporter(done, steps))
+    with stoppable("this step") as should_stop, console.progress("training", steps) as done:
+        began = run(settings, clips, output, init, overwrite, made, _reporter(done, steps), should_stop)
+    if began:
+        console.info(f"went on from step {began}")
     console.info(f"{output}: {model}, {steps} steps")
 
 
