@@ -94,6 +94,7 @@ class SegmentedRun:
             self._manifest.merged = True
             manifest.save(self._folder, self._manifest)
             self._deliver(merged)
+        _remove_uncounted(self._folder, manifest.Manifest({}))
         self._lock.release()
         atomic.remove(self._folder)
         if self._spool:
@@ -183,12 +184,17 @@ class SegmentedRun:
 
 
 def _forget_finished(folder: Path, output: Path) -> None:
-    """Remove the folder of a run whose output was already renamed into place when its process died."""
+    """Remove what is left of a run whose output was already renamed into place when its process died.
+
+    The manifest is the last file that such a run removes.
+    """
+    if not folder.is_dir() or not output.exists():
+        return
     try:
         found = manifest.load(folder)
     except StoreError:
         return
-    if found is not None and found.merged and not (folder / MERGED).exists() and output.exists():
+    if found is None or (found.merged and not (folder / MERGED).exists()):
         atomic.remove(folder)
 
 

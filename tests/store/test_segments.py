@@ -194,35 +194,39 @@ def test_states_say_what_they_cannot_hold() -> None:
         states.pack({"memory": [1, object()]})
 
 
-def run_worker(output: Path, kill_after: float | None = None) -> int:
-    """Run the worker; kill it with SIGKILL after some seconds. Its exit status, -9 if it was killed."""
+def run_worker(output: Path, lines: int | None = None, delay: float = 0) -> int:
+    """Run the worker, which says one line a frame; SIGKILL after some lines and seconds. Its exit status."""
     with subprocess.Popen([sys.executable, str(WORKER), str(output)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        process.stdout.readline()
-        if kill_after is not None:
-            time.sleep(kill_after)
+        if lines is None:
+            process.stdout.read()
+        else:
+            for line, _ in zip(process.stdout, range(lines), strict=False):
+                if line == b"finishing\n":
+                    break
+            time.sleep(delay)
             process.send_signal(signal.SIGKILL)
         return process.wait(timeout=60)
 
 
 def test_killed_at_any_moment_equals_unbroken(tmp_path: Path) -> None:
+    """Kills at random frames, then some while the segments are merged."""
     assert run_worker(tmp_path / "whole.h5") == 0
-    begin = time.perf_counter()
-    assert run_worker(tmp_path / "again.h5") == 0
-    length = time.perf_counter() - begin
     rng = random.Random(5)
-    output, kills = tmp_path / "killed.h5", 0
-    for _ in range(6):
-        kills += run_worker(output, rng.uniform(0, 0.6 * length)) == -signal.SIGKILL
+    output = tmp_path / "killed.h5"
+    assert run_worker(output, 10, 0.001) == -signal.SIGKILL
+    for lines in (rng.randrange(1, 20), rng.randrange(1, 20), 1000, 1000):
+        run_worker(output, lines, rng.uniform(0, 0.01))
         if output.exists():
             break
     if not output.exists():
         assert run_worker(output) == 0
-    assert kills > 0
     with StoreReader(tmp_path / "whole.h5") as whole, StoreReader(output) as killed:
         assert killed.clips == whole.clips == ["clip"]
         assert same_records(list(killed.clip("clip").records()), list(whole.clip("clip").records()))
         assert killed.clip("clip").provenance == whole.clip("clip").provenance
+    with pytest.raises(OutputError, match="exists already"):
+        SegmentedRun(output, {"seed": 1})
     assert sorted(entry.name for entry in tmp_path.iterdir() if "killed" in entry.name) == ["killed.h5"]
 
 
