@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BLOCK = 1 << 24  # scores held at a time; only memory and speed depend on it
+_BLOCK = 1 << 22  # scores held at a time; only memory and speed depend on it
 
 
 def similarity(key: Tensor, shrinkage: Tensor | None, query: Tensor, selection: Tensor | None) -> Tensor:
