@@ -133,7 +133,8 @@ def _recognise_folder(path: Path) -> str:
         if _has(pipeline.frame_folder(folder), ".json"):
             return pipeline.NAME
         if _has(folder, ".png"):
-            return mugvos.NAME if mugvos.are_results([f.name for f in folders]) else davis.NAME
+            names = [other.name for other in folders]
+            return mugvos.NAME if mugvos.are_results(names) or mugvos.are_tracks(names) else davis.NAME
         if any(_has(track, ".png") for track in base.folders_of(folder)):
             return mugvos.NAME
     raise FormatError(f"{path}: holds no masks, it looks like {_describe_folder(root, folders)}", "name a mask store")

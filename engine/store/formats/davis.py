@@ -59,6 +59,7 @@ class DavisClip:
         self.frames: Sequence[int] = list(self._files)
         self.height, self.width = png.image_size(self._files[self.frames[0]])
         self._last: tuple[int, UInt8Array] | None = None
+        self._values_of: dict[int, set[int]] = {}
 
     @cached_property
     def tracks(self) -> Sequence[Track]:
@@ -99,8 +100,11 @@ class DavisClip:
                     yield rle.record(number, known.id, mask)
 
     def _present(self, frame: int) -> set[int]:
-        counted = np.bincount(self._values(frame).ravel(), minlength=256)
-        return {int(value) for value in np.flatnonzero(counted) if value != 0}
+        """The values of a frame but 0; looked for once."""
+        if frame not in self._values_of:
+            counted = np.bincount(self._values(frame).ravel(), minlength=256)
+            self._values_of[frame] = {int(value) for value in np.flatnonzero(counted) if value != 0}
+        return self._values_of[frame]
 
     def _values(self, frame: int) -> UInt8Array:
         if self._last is None or self._last[0] != frame:

@@ -2,6 +2,7 @@
 
 One 8-bit PNG of 0 and 255 per mask, so tracks may overlap. Frames are matched by number and may start anywhere. SA-V's
 validation and test sets have the same layout. Results may lie below a folder named after a threshold, such as `0.5`.
+A folder of `track_<number>` folders is one video, named after itself.
 """
 
 import re
@@ -21,6 +22,7 @@ from engine.types import BoolArray, MaskRecord, Track
 
 NAME = "mugvos"
 _RESULT = re.compile(r"(.+)_(track_?[0-9]+)")
+_TRACK = re.compile(r"track_?[0-9]+")
 
 
 class MugvosSource(base.Source):
@@ -141,9 +143,16 @@ def are_results(names: Sequence[str]) -> bool:
     return bool(names) and all(_RESULT.fullmatch(name) for name in names)
 
 
+def are_tracks(names: Sequence[str]) -> bool:
+    """Whether folder names all read `track_<number>`: the tracks of one video."""
+    return bool(names) and all(_TRACK.fullmatch(name) for name in names)
+
+
 def _by_looking(root: Path) -> dict[str, dict[str, Path]]:
     folders = base.folders_of(root)
     found: dict[str, dict[str, Path]] = {}
+    if are_tracks([folder.name for folder in folders]):
+        return {root.resolve().name: {folder.name: folder for folder in folders}}
     if are_results([folder.name for folder in folders]):
         for folder in folders:
             split = _RESULT.fullmatch(folder.name)

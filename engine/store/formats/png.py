@@ -42,8 +42,9 @@ def read_binary(path: Path) -> tuple[BoolArray, bool]:
     values, kind = read_values(path)
     if kind != "grey":
         return values != 0, False
-    several = int(np.count_nonzero(np.bincount(values.ravel(), minlength=256)[1:])) > 1
-    return (values > 127, True) if several else (values != 0, False)
+    found = values != 0
+    several = np.count_nonzero(found) != np.count_nonzero(values == values.max())
+    return (values > 127, True) if several and found.any() else (found, False)
 
 
 def image_size(path: Path) -> tuple[int, int]:
