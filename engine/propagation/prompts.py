@@ -55,6 +55,8 @@ def parse_mask_prompt(text: str) -> list[MaskPrompt]:
 
     Raises MaskError where there is no such file or a folder holds no masks.
     """
+    if not text.strip():
+        raise MaskError("an empty path is no mask file", "check the path given to --mask")
     readings = list(_readings(text))
     path, frame, name = next((reading for reading in readings if reading[0].exists()), readings[-1])
     if path.is_dir():

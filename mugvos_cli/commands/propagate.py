@@ -179,7 +179,11 @@ def _run(job: "Job", output: Path | None, overwrite: bool, ndjson: bool) -> None
     if outcome.resumed_at:
         console.info(f"went on from frame {outcome.resumed_at}")
     if output is not None:
-        console.info(f"{output}: {outcome.tracks} tracks, {outcome.frames} frames")
+        console.info(f"{output}: {_counted(outcome.tracks, 'track')}, {_counted(outcome.frames, 'frame')}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _lines(job: "Job") -> Any:
