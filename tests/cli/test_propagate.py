@@ -1,0 +1,227 @@
+"""`mugvos propagate` from the outside: outputs, streams, resuming, interrupts."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_videos import scene, write_frames, write_mask, write_video
+
+from engine.masks import rle
+from engine.store import StoreReader
+from mugvos_cli.interrupt import stoppable
+
+Cli = Callable[..., Any]
+FAST = ("--model", "dis")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: clip.mp4 of 10 frames, m.png on its first and late.png on its sixth frame."""
+    images, masks = scene(10)
+    write_video(tmp_path / "clip.mp4", images)
+    write_mask(tmp_path / "m.png", masks[0])
+    write_mask(tmp_path / "late.png", masks[5])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rows(path: str, clip: str = "clip") -> dict[tuple[int, int], bytes]:
+    with StoreReader(path) as store:
+        return {(r.frame, r.track): r.counts for r in store.clip(clip).records()}
+
+
+def test_without_output_the_store_is_named_after_the_video(cli: Cli) -> None:
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", *FAST)
+    assert (done.status, done.out) == (0, "")
+    assert "writing clip.h5" in done.err
+    assert "clip.h5: 1 track, 10 frames" in done.err
+    assert sorted(rows("clip.h5")) == [(frame, 1) for frame in range(10)]
+
+
+def test_what_made_the_store_is_written_in_it(cli: Cli) -> None:
+    cli("propagate", "clip.mp4", "--mask", "car=m.png", "--seed", 3, *FAST)
+    with StoreReader("clip.h5") as store:
+        made = store.clip("clip").provenance
+        assert store.clip("clip").tracks[0].name == "car"
+    assert (made["command"], made["model"], made["weights"], made["precision"]) == (
+        "propagate",
+        "dis",
+        "none",
+        "float32",
+    )
+    assert made["options"]["seed"] == 3
+
+
+def test_prompts_on_later_frames_begin_and_correct_tracks(cli: Cli) -> None:
+    masks = ("--mask", "car=m.png", "--mask", "van=late.png@5", "--mask", "car=late.png@5")
+    assert cli("propagate", "clip.mp4", *masks, *FAST).status == 0
+    found = rows("clip.h5")
+    assert sorted(frame for frame, track in found if track == 2) == list(range(5, 10))
+    assert found[5, 1] == found[5, 2] == rle.encode(scene(6)[1][5])
+
+
+def test_an_output_that_exists_is_kept_unless_told(cli: Cli) -> None:
+    assert cli("propagate", "clip.mp4", "--mask", "m.png", *FAST).status == 0
+    before = Path("clip.h5").read_bytes()
+    refused = cli("propagate", "clip.mp4", "--mask", "late.png", *FAST)
+    assert refused.status == 2
+    assert "--overwrite" in refused.err
+    assert Path("clip.h5").read_bytes() == before
+    assert cli("propagate", "clip.mp4", "--mask", "late.png", "--overwrite", *FAST).status == 0
+    assert Path("clip.h5").read_bytes() != before
+
+
+def test_lines_alone_write_no_file_and_equal_the_store(cli: Cli, here: Path) -> None:
+    files = sorted(here.iterdir())
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", "--ndjson", *FAST)
+    assert done.status == 0
+    assert sorted(here.iterdir()) == files
+    cli("propagate", "clip.mp4", "--mask", "m.png", *FAST)
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert [line["frame"] for line in lines] == list(range(10))
+    assert lines[3]["time"] == pytest.approx(0.12)
+    assert lines[0]["name"] == "m"
+    Path("lines.ndjson").write_text(done.out)
+    assert cli("convert", "lines.ndjson", "from-lines.h5").status == 0
+    assert rows("from-lines.h5") == rows("clip.h5")
+
+
+def test_store_on_standard_output(here: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    files, received = sorted(here.iterdir()), io.BytesIO()
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", io.TextIOWrapper(received))
+        assert cli("propagate", "clip.mp4", "--mask", "m.png", "-o", "-", *FAST).status == 0
+        Path("piped.h5").write_bytes(received.getvalue())
+    assert sorted(here.iterdir()) == sorted([*files, here / "piped.h5"])
+    cli("propagate", "clip.mp4", "--mask", "m.png", *FAST)
+    assert rows("piped.h5") == rows("clip.h5")
+
+
+def test_two_things_on_standard_output_are_one_too_many(cli: Cli) -> None:
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", "-o", "-", "--ndjson", *FAST)
+    assert (done.status, done.out) == (2, "")
+    assert "both write to standard output" in done.err
+
+
+def test_exclusive_tracks_share_no_pixel(cli: Cli) -> None:
+    masks = ("--mask", "a=m.png", "--mask", "b=late.png")  # they overlap
+    cli("propagate", "clip.mp4", *masks, "-o", "free.h5", *FAST)
+    cli("propagate", "clip.mp4", *masks, "-o", "exclusive.h5", "--exclusive", *FAST)
+
+    def most(path: str) -> int:
+        with StoreReader(path) as store:
+            clip = store.clip("clip")
+            return max(int(np.sum([clip.mask(frame, track) for track in (1, 2)], 0).max()) for frame in range(1, 10))
+
+    assert most("free.h5") == 2
+    assert most("exclusive.h5") == 1
+
+
+def test_the_chunk_never_changes_the_result(cli: Cli) -> None:
+    images, masks = scene(3)
+    write_frames(Path("frames"), images)
+    for index, mask in enumerate((masks[0], masks[1], ~masks[0])):
+        write_mask(Path(f"{index}.png"), mask)
+    prompts = [part for index in range(3) for part in ("--mask", f"{index}.png")]
+    for chunk in (1, 3):
+        done = cli("propagate", "frames", *prompts, "--random-weights", "--chunk", chunk, "-o", f"{chunk}.h5", "-q")
+        assert done.status == 0
+        assert "random weights; its masks mean nothing" in done.err
+    with StoreReader("1.h5") as one, StoreReader("3.h5") as three:
+        clips = one.clip("frames"), three.clip("frames")
+        for record in clips[0].records():
+            pair = [clip.mask(record.frame, record.track) for clip in clips]
+            assert (pair[0] != pair[1]).mean() < 0.001
+
+
+def test_images_keep_their_numbers(cli: Cli) -> None:
+    write_frames(Path("frames"), scene(3)[0], ["00010", "00020", "00030"])
+    assert cli("propagate", "frames", "--mask", "m.png", "--mask", "late.png@20", *FAST).status == 0
+    assert sorted(rows("frames.h5", "frames")) == [(10, 1), (20, 1), (20, 2), (30, 1), (30, 2)]
+
+
+SLOW = """
+import sys, time
+from engine.propagation.flow import FlowTracker
+step = FlowTracker.step
+def slow(self, *arguments):
+    time.sleep(0.15)
+    return step(self, *arguments)
+FlowTracker.step = slow
+from mugvos_cli.main import run
+run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_signal_asks_and_a_second_insists(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with stoppable() as should_stop:
+        assert not should_stop()
+        os.kill(os.getpid(), number)
+        assert should_stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_ignored_signals_stay_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stoppable() as should_stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not should_stop()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_the_frame_is_finished_and_kept(cli: Cli) -> None:
+    cli("propagate", "clip.mp4", "--mask", "m.png", "-o", "whole.h5", *FAST)
+    command = ["propagate", "clip.mp4", "--mask", "m.png", "--ndjson", "-o", "out.h5", *FAST]
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["frame"] == 3:
+                process.send_signal(signal.SIGINT)
+                break
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "stopping after this frame" in err
+    assert "interrupted; what was finished is kept" in err
+    assert not Path("out.h5").exists()
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", "-o", "out.h5", *FAST)
+    assert done.status == 0
+    assert "went on from frame" in done.err
+    assert int(done.err.split("went on from frame ")[1].split()[0]) >= 4
+    assert rows("out.h5") == rows("whole.h5")
+
+
+def test_an_unfinished_run_with_another_video_is_not_taken_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("mugvos_cli.commands.propagate.stoppable", _at_once)
+        assert cli("propagate", "clip.mp4", "--mask", "m.png", *FAST).status == 130
+    write_video(Path("clip.mp4"), scene(12)[0])
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", *FAST)
+    assert done.status == 2
+    assert "other parameters" in done.err
+    assert "video" in done.err
+    assert cli("propagate", "clip.mp4", "--mask", "m.png", "--overwrite", *FAST).status == 0
+    assert len(rows("clip.h5")) == 12
+
+
+def _at_once() -> Any:
+    """In place of `stoppable`: somebody asked to stop before the first frame."""
+    from contextlib import nullcontext
+
+    return nullcontext(lambda: True)
