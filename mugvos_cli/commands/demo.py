@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mugvos_cli import console
-from mugvos_cli.options import Device, Overwrite
+from mugvos_cli.options import Device
 
 if TYPE_CHECKING:
     from engine.rendering.demo_clip import DemoClip
@@ -19,12 +19,11 @@ def demo(
     output: Folder = Path("mugvos-demo"),
     frames: Annotated[int, typer.Option(min=4, help="Length of the clip.")] = 48,
     device: Device = "auto",
-    overwrite: Overwrite = False,
 ) -> None:
     """Make a clip, carry four masks through it, score the result, draw it.
 
     Everything works offline with the bundled model. The commands are printed, so that they can be repeated on a video
-    of your own.
+    of your own. Files of an earlier demonstration in the folder are replaced.
 
     Example:
         mugvos demo -o mugvos-demo
@@ -32,14 +31,22 @@ def demo(
     from engine.rendering.demo_clip import DemoClip
 
     tracks, overlay, sheet = (output / name for name in ("tracks.h5", "overlay.mp4", "sheet.png"))
-    output.mkdir(parents=True, exist_ok=True)
+    _make_folder(output)
     clip, truth, masks = _make(DemoClip(frames=frames), output)
-    again = ["--overwrite"] if overwrite or tracks.exists() else []
-    _mugvos("propagate", clip, "--mask", masks, "--device", device, "-o", tracks, *again)
+    _mugvos("propagate", clip, "--mask", masks, "--device", device, "-o", tracks, "--overwrite")
     _mugvos("evaluate", tracks, "--gt", truth, "--per-track")
     _mugvos("visualize", tracks, "--video", clip, "-o", overlay, "--overwrite")
     _mugvos("visualize", tracks, "--video", clip, "-o", sheet, "--overwrite")
     console.info(f"\nlook at {sheet} and {overlay}; masks are in {tracks}, the truth in {truth}")
+
+
+def _make_folder(path: Path) -> None:
+    from engine.errors import OutputError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(f"{path}: is a file, or lies in one", "choose another folder with -o") from error
 
 
 def _make(clip: "DemoClip", folder: Path) -> tuple[Path, Path, Path]:
@@ -71,8 +78,9 @@ def _mugvos(*arguments: str | Path) -> None:
 
     words = [str(argument) for argument in arguments]
     console.info(f"\n$ mugvos {shlex.join(words)}")
+    loudness = ["-q"] if console.settings.quiet else ["-v"] * console.settings.verbosity
     try:
-        program().main(words)
+        program().main(words + loudness + (["--debug"] if console.settings.debug else []))
     except SystemExit as end:
         if end.code:
             raise typer.Exit(int(end.code)) from None
