@@ -13,22 +13,41 @@ from torch import Tensor
 _BLOCK = 1 << 22  # scores held at a time; only memory and speed depend on it
 
 
-def similarity(key: Tensor, shrinkage: Tensor | None, query: Tensor, selection: Tensor | None) -> Tensor:
-    """S = -(s / sqrt(C)) * sum_c e_c (k_c - q_c)², as matrix products.
+def similarity(
+    key: Tensor,
+    shrinkage: Tensor | None,
+    query: Tensor,
+    selection: Tensor | None,
+    nearness: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
+    """S = -(s / sqrt(C)) * sum_c e_c (k_c - q_c)², as one matrix product.
 
-    key (B, C, M), shrinkage (B, 1, M) or None (all 1), query (B, C, Q), selection (B, C, Q) or None (all 1)
-    -> (B, M, Q).
+    The square is multiplied out and every factor of the memory side, shrinkage too, goes into 2C + 1 channels of it, so
+    that nothing else is ever done to a matrix of M x Q. key (B, C, M), shrinkage (B, 1, M) or None (all 1), query
+    (B, C, Q), selection (B, C, Q) or None (all 1), nearness: further channels (see `nearness`) -> (B, M, Q), stored
+    query by query, as top-k and softmax read it.
     """
-    channels = key.shape[1]
-    if selection is None:
-        weighted, squared = query, (query * query).sum(1, keepdim=True)
-        distance = (key * key).sum(1).unsqueeze(2) + squared
-    else:
-        weighted = query * selection
-        distance = (key * key).transpose(1, 2) @ selection + (weighted * query).sum(1, keepdim=True)
-    distance = torch.baddbmm(distance, key.transpose(1, 2), weighted, alpha=-2)
-    scale = -1 / math.sqrt(channels)
-    return distance * (scale if shrinkage is None else scale * shrinkage.transpose(1, 2))
+    scale = (torch.ones_like(key[:, :1]) if shrinkage is None else shrinkage) / math.sqrt(key.shape[1])
+    weight = torch.ones_like(query) if selection is None else selection
+    weighted = query * weight
+    memory_side = [2 * scale * key, -scale * key * key, -scale]
+    query_side = [weighted, weight, (weighted * query).sum(1, keepdim=True)]
+    if nearness is not None:
+        memory_side.append(nearness[0].expand(len(key), -1, -1))
+        query_side.append(nearness[1].expand(len(key), -1, -1))
+    return (torch.cat(query_side, 1).transpose(1, 2) @ torch.cat(memory_side, 1)).transpose(1, 2)
+
+
+def nearness(height: int, width: int, reach: Tensor) -> tuple[Tensor, Tensor]:
+    """Channels of both sides whose product is -d² / (2 reach²), d the distance of two places of one grid.
+
+    reach: a positive number, in positions. Returns (1, 4, HW) for the memory and for the queries.
+    """
+    y = torch.arange(height, device=reach.device, dtype=reach.dtype) - (height - 1) / 2
+    x = torch.arange(width, device=reach.device, dtype=reach.dtype) - (width - 1) / 2
+    y, x = y.repeat_interleave(width) / reach, x.repeat(height) / reach
+    half, one = (y * y + x * x) / 2, torch.ones_like(y)
+    return torch.stack([y, x, -half, -one])[None], torch.stack([y, x, one, half])[None]
 
 
 def affinity(scores: Tensor, top_k: int | None = None) -> Tensor:

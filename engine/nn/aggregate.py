@@ -7,7 +7,7 @@ EPSILON = 1e-7
 
 
 def soft_aggregate(probabilities: Tensor) -> Tensor:
-    """Logits over [background, objects] of independent probabilities (STM, equation 4; MMPM section 4.7).
+    """Logits over [background, objects] of independent probabilities (STM, equation 4).
 
     probabilities: (B, n, H, W) in [0, 1] -> logits (B, n + 1, H, W), background first. Their softmax is the joint
     distribution; for one object that equals p² / (p² + (1 - p)²), which leaves the threshold 0.5 where it is.

@@ -1,4 +1,4 @@
-"""MMPM through time: the paper's temporal and sequential memory (specification section 6.1).
+"""MMPM through time: the paper's temporal and sequential memory (docs/mmpm.md).
 
 The key of a frame and its similarity to the memory are worked out once, however many tracks there are; values and masks
 are per track, in chunks. Independent tracks compete with their background only; exclusive ones with each other.

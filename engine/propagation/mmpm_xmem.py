@@ -1,4 +1,4 @@
-"""MMPM with XMem's memory: top-k reads, working memory consolidated into prototypes (specification section 6.4).
+"""MMPM with XMem's memory: top-k reads, working memory consolidated into prototypes (docs/mmpm.md).
 
 Differs from mmpm.py in more than the memory: memory frames are so many frames after the previous one, a frame gets
 either the decoder's or the value encoder's update of the hidden state, and masks are aggregated again where some were

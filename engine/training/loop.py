@@ -94,7 +94,7 @@ class Trainer:
         self.optimizer.step()
 
     def _deep_flags(self) -> list[bool]:
-        """Frame 0 always, later ones by a coin (specification section 8)."""
+        """Frame 0 always, later ones by a coin (docs/train.md)."""
         generator = self.clips.generator
         coins = torch.rand(self.settings.clips.frames - 1, generator=generator, device=generator.device)
         return [True, *(coins < self.settings.deep_probability).tolist()]

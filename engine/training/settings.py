@@ -13,7 +13,7 @@ class TrainSettings:
     """A run: what is trained (`model`), for how long, how fast, on what kind of clips.
 
     hard_from, hard_to: steps between which the share of pixels that count falls from all to the hardest 15 %.
-    deep_probability: chance that a later frame's value encoder updates the hidden state (specification section 8).
+    deep_probability: chance that a later frame's value encoder updates the hidden state (docs/train.md).
     ema: decay of the weight average that is saved.
     """
 

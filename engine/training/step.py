@@ -21,7 +21,7 @@ class StepResult(NamedTuple):
 
 
 def propagate_clip(model: MMPM, frames: Tensor, first: Tensor, deep: Sequence[bool]) -> list[tuple[Tensor, Tensor]]:
-    """Propagate one mask a clip from frame 0 through all frames (specification section 8).
+    """Propagate one mask a clip from frame 0 through all frames (docs/train.md).
 
     frames (B, T, 3, H, W) normalised; first (B, 1, H, W) in {0, 1}; deep: flag of each frame's value encoding.
     Returns (aggregated logits (B, 2, H, W), probabilities (B, 1, H, W)) of frames 1.. .

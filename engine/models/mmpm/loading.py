@@ -1,6 +1,6 @@
 """MMPM from a file of weights: which configuration it is, and the one tensor that may need another shape.
 
-Our files carry their configuration; published ones (specification section 9) are told by the width of their ViT.
+Our files carry their configuration; published ones (docs/mmpm.md) are told by the width of their ViT.
 """
 
 from collections.abc import Mapping

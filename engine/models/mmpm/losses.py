@@ -1,4 +1,4 @@
-"""What MMPM is trained with: bootstrapped cross-entropy and dice (specification section 8)."""
+"""What MMPM is trained with: bootstrapped cross-entropy and dice (docs/mmpm.md)."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""MMPM: image encoder, key projection, value encoder, mask decoder (specification section 4).
+"""MMPM: image encoder, key projection, value encoder, mask decoder (docs/mmpm.md).
 
 Knows tensors of one frame and memories given to it. What is remembered, and when, is the tracker's business.
 """
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engine.memory.read import affinity, readout, similarity
+from engine.memory.read import affinity, nearness, readout, similarity
 from engine.models.mmpm.config import MMPMConfig
 from engine.models.mmpm.conv_parts import ConvImageEncoder, ConvMaskDecoder, ConvValueEncoder
 from engine.models.mmpm.features import Features
@@ -25,7 +25,7 @@ class Key(NamedTuple):
 
 
 class KeyProjection(nn.Module):
-    """Key k, shrinkage s = conv² + 1, selection e = sigmoid(conv), all 3x3 (section 4.2)."""
+    """Key k, shrinkage s = conv² + 1, selection e = sigmoid(conv), all 3x3."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -109,16 +109,9 @@ class MMPM(nn.Module):
         value (B, n, C_v, h, w) -> (B, n, C_v, h, w). Only for configurations with `local_read`.
         """
         height, width = value.shape[-2:]
-        scores = similarity(previous.key, previous.shrinkage, query.key, query.selection)
-        scores = scores - _squared_distance(height, width, scores) * torch.exp(-2 * self.reach) / 2
+        near = nearness(height, width, self.reach.exp())
+        scores = similarity(previous.key, previous.shrinkage, query.key, query.selection, near)
         return readout(scores.softmax(1), value.flatten(3)).view(*value.shape[:3], height, width)
-
-
-def _squared_distance(height: int, width: int, like: Tensor) -> Tensor:
-    """(HW, HW): squared distance of two positions of a grid."""
-    y = torch.arange(height, device=like.device, dtype=like.dtype).repeat_interleave(width)
-    x = torch.arange(width, device=like.device, dtype=like.dtype).repeat(height)
-    return (y[:, None] - y[None]) ** 2 + (x[:, None] - x[None]) ** 2
 
 
 def probabilities(logits: Tensor, selector: Tensor | None = None, joint: bool = True) -> tuple[Tensor, Tensor]:

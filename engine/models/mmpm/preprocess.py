@@ -1,4 +1,4 @@
-"""From a video frame to the network's input and back (specification section 3).
+"""From a video frame to the network's input and back (docs/mmpm.md).
 
 Frames are resized by their long side, padded with black at the bottom and right, and only then normalised: padding
 holds -mean/std, not 0, which differs from SAM and is what the published training and evaluation do.

@@ -1,4 +1,4 @@
-"""The published form of MMPM's parts: two SAM ViTs, prediction at stride 16 (specification section 4).
+"""The published form of MMPM's parts: two SAM ViTs, prediction at stride 16 (docs/mmpm.md).
 
 State-dict names and shapes are those of the reference network. Both ViTs are segment-anything's ImageEncoderViT.
 """
@@ -47,7 +47,7 @@ class ViTImageEncoder(ImageEncoderViT):
 
 
 class ViTValueEncoder(nn.Module):
-    """A full ViT per object over [RGB, own mask, other masks], fused with the image features (section 4.3)."""
+    """A full ViT per object over [RGB, own mask, other masks], fused with the image features."""
 
     def __init__(self, config: MMPMConfig) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class ViTValueEncoder(nn.Module):
 
 
 class HiddenUpdate(HiddenGate):
-    """The decoder's gate: features and coarse logit reduced to 256 channels, then the gate (section 4.6)."""
+    """The decoder's gate: features and coarse logit reduced to 256 channels, then the gate."""
 
     def __init__(self, inputs: int, middle: int, hidden: int) -> None:
         super().__init__(middle, hidden)
@@ -77,7 +77,7 @@ class HiddenUpdate(HiddenGate):
 
 
 class ViTMaskDecoder(nn.Module):
-    """Fuse image, read-out and hidden state; one logit a position, upsampled sixteen times (section 4.6)."""
+    """Fuse image, read-out and hidden state; one logit a position, upsampled sixteen times."""
 
     def __init__(self, config: MMPMConfig) -> None:
         super().__init__()
