@@ -71,9 +71,9 @@ def _partitions(path: Path, size: tuple[int, ...]) -> np.ndarray:
     if not path.exists():
         return np.zeros((0, *size), np.int16)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             layers: np.ndarray = archive["segmentations"]
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FormatError(f"{path}: no array `segmentations` in it", "write integer (partitions, H, W)") from error
     if layers.ndim != 3 or layers.shape[1:] != size:
         raise FormatError(
