@@ -124,6 +124,11 @@ def _in_folder(folder: Path) -> list[tuple[Path, str]]:
     """(file, track name) of the images of a folder, or of the first image of each of its folders."""
     entries = sorted(folder.iterdir(), key=lambda entry: natural.natural_key(entry.name))
     files = [(entry, entry.stem) for entry in entries if _is_mask(entry)]
+    if len(files) > 1 and all(re.fullmatch(r"0[0-9]+|[0-9]{3,}", name) for _, name in files):
+        raise MaskError(
+            f"{folder}: its images are named like frames ({files[0][1]}, {files[1][1]}, ...), not like objects",
+            f"name the mask of one frame, such as {files[0][0]}, or give the images the names of objects",
+        )
     for entry in entries if not files else ():
         images = [file for file in entry.iterdir() if _is_mask(file)] if entry.is_dir() else []
         if images:

@@ -83,6 +83,13 @@ def test_a_folder_of_track_folders_gives_the_first_image_of_each(tmp_path: Path)
     ]
 
 
+def test_a_folder_of_frames_is_not_taken_for_a_folder_of_objects(tmp_path: Path) -> None:
+    for frame in range(3):
+        write_mask(tmp_path / f"{frame:05d}.png", square())
+    with pytest.raises(MaskError, match=r"named like frames \(00000, 00001, \.\.\.\).*00000\.png"):
+        parse_mask_prompt(str(tmp_path))
+
+
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(MaskError, match="no mask images"):
