@@ -14,10 +14,11 @@ _mugvos() {
             "models fetch") command="models fetch" ;;
             "models convert") command="models convert" ;;
             " doctor") command="doctor" ;;
+            " demo") command="demo" ;;
         esac
     done
     case "$command" in
-        "") words="propagate evaluate visualize train convert info models doctor" options="--version --debug -h --help" ;;
+        "") words="propagate evaluate visualize train convert info models doctor demo" options="--version --debug -h --help" ;;
         "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --json --csv --per-track --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -29,6 +30,7 @@ _mugvos() {
         "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" options="-q --quiet -v --verbose --debug -h --help" ;;
         "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
+        "demo") words="" options="-o --output --frames --device -q --quiet -v --verbose --debug -h --help" ;;
     esac
     [[ $cur == -* ]] && words="$options"
     case "$command $prev" in
@@ -86,6 +88,9 @@ _mugvos() {
         "convert --clip") words="" ;;
         "info --clip") words="" ;;
         "info --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
+        "demo -o"|"demo --output") words="" ;;
+        "demo --frames") words="" ;;
+        "demo --device") words="auto cpu cuda mps" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
