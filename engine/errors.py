@@ -4,6 +4,10 @@ Every error of the engine is one line: what happened, then what to do. The comma
 the status named in the class; it never shows a traceback for one of these.
 """
 
+import errno
+from pathlib import Path
+from typing import Self
+
 
 class MugvosError(Exception):
     """Base of all errors that the engine raises on purpose.
@@ -51,8 +55,27 @@ class EvaluationError(MugvosError):
     """Predictions and ground truth that cannot be compared."""
 
 
+_UNWRITABLE = {
+    errno.ENOSPC: ("no space left on the disk", "free some space and run the same command again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
+    errno.EFBIG: ("the file would be larger than the system allows", "raise the limit or write elsewhere"),
+    errno.EACCES: ("no permission to write there", "choose another output"),
+    errno.EPERM: ("no permission to write there", "choose another output"),
+    errno.EROFS: ("the file system is read-only", "choose another output"),
+    errno.ENOENT: ("its folder does not exist", "create the folder or choose another output"),
+    errno.ENOTDIR: ("a part of its path is a file", "choose another output"),
+    errno.EISDIR: ("it is a folder", "name a file"),
+}
+
+
 class OutputError(MugvosError):
     """An output that cannot be written: exists already, no permission, disk full."""
+
+    @classmethod
+    def of(cls, path: Path | str, error: OSError) -> Self:
+        """The one line for an operating system error met while writing `path`."""
+        reason, hint = _UNWRITABLE.get(error.errno or 0, (error.strerror or str(error), "choose another output"))
+        return cls(f"{path}: cannot be written, {reason}", hint)
 
 
 class MissingDependencyError(MugvosError):

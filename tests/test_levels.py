@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = {
     "errors": 0,
     "types": 0,
+    "names": 0,
     "masks": 1,
     "video": 2,
     "store": 2,

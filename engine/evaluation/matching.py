@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+from engine.names import natural_key
 from engine.types import Track
 
 Side = Literal["truth", "predicted"]
@@ -52,11 +53,6 @@ def match_frames(truth: Sequence[int], predicted: Sequence[int]) -> dict[int, in
     if not held.issuperset(truth) and len(truth) == len(predicted) and _step(truth) and _step(predicted):
         return dict(zip(truth, predicted, strict=True))
     return {number: number for number in truth if number in held}
-
-
-def natural_key(name: str) -> list[tuple[bool, int, str]]:
-    """Sort key under which `track_10` comes after `track_9`."""
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _by_key(truth: dict[str, int], predicted: dict[str, int]) -> dict[int, int]:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from engine.errors import MaskError
 from engine.masks import rle
+from engine.names import natural_key
 from engine.store.formats.png import read_mask_image
 from engine.types import BoolArray, Track
-from engine.video import natural
 
 _NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<rest>.+)", re.DOTALL)
 _FRAMED = re.compile(r"(?P<rest>.+)@(?P<frame>[0-9]{1,9})", re.DOTALL)
@@ -122,7 +122,7 @@ def _free_id(label: int, used: set[int]) -> int:
 
 def _in_folder(folder: Path) -> list[tuple[Path, str]]:
     """(file, track name) of the images of a folder, or of the first image of each of its folders."""
-    entries = sorted(folder.iterdir(), key=lambda entry: natural.natural_key(entry.name))
+    entries = sorted(folder.iterdir(), key=lambda entry: natural_key(entry.name))
     files = [(entry, entry.stem) for entry in entries if _is_mask(entry)]
     if len(files) > 1 and all(re.fullmatch(r"0[0-9]+|[0-9]{3,}", name) for _, name in files):
         raise MaskError(
@@ -132,7 +132,7 @@ def _in_folder(folder: Path) -> list[tuple[Path, str]]:
     for entry in entries if not files else ():
         images = [file for file in entry.iterdir() if _is_mask(file)] if entry.is_dir() else []
         if images:
-            files.append((min(images, key=lambda file: natural.natural_key(file.name)), entry.name))
+            files.append((min(images, key=lambda file: natural_key(file.name)), entry.name))
     if not files:
         raise MaskError(f"{folder}: no mask images in it", "name a folder of PNGs, or of one folder a track")
     return files

@@ -119,4 +119,4 @@ def _check_header(path: Path, file: h5py.File) -> dict[str, Any]:
         raise StoreError(f"{path}: schema {version} does not exist", "write it again from its source")
     if not isinstance(file.get(schema.CLIPS), h5py.Group):
         raise StoreError(f"{path}: the store has no group /{schema.CLIPS}", "write it again from its source")
-    return attributes
+    return {key: schema.text_of(value) if isinstance(value, bytes) else value for key, value in attributes.items()}

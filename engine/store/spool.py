@@ -3,7 +3,6 @@
 HDF5 needs to seek, pipes cannot. Knows bytes only.
 """
 
-import errno
 import os
 import shutil
 import sys
@@ -29,7 +28,7 @@ def spool_input(stream: BinaryIO | None = None) -> Path:
             shutil.copyfileobj(source, copy, _PIECE)
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise output_error(path, error) from error
+        raise OutputError.of(path, error) from error
     if path.stat().st_size == 0:
         path.unlink()
         raise StoreError("standard input is empty", "pipe a mask store or NDJSON into it")
@@ -44,22 +43,6 @@ def write_output(path: Path, stream: BinaryIO | None = None) -> None:
     target.flush()
 
 
-def output_error(path: Path | str, error: OSError) -> OutputError:
-    """The one line for an operating system error met while writing `path`."""
-    reasons = {
-        errno.ENOSPC: ("no space left on the disk", "free some space and run the same command again"),
-        errno.EDQUOT: ("the disk quota is used up", "free some space and run the same command again"),
-        errno.EFBIG: ("the file would be larger than the system allows", "raise the limit or write elsewhere"),
-        errno.EACCES: ("no permission to write there", "choose another output"),
-        errno.EPERM: ("no permission to write there", "choose another output"),
-        errno.EROFS: ("the file system is read-only", "choose another output"),
-        errno.ENOTDIR: ("a part of its path is a file", "choose another output"),
-        errno.EISDIR: ("it is a folder", "name a file"),
-    }
-    reason, hint = reasons.get(error.errno or 0, (error.strerror or str(error), "choose another output"))
-    return OutputError(f"{path}: cannot be written, {reason}", hint)
-
-
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
     """Turn operating system errors of the block into OutputError naming `path`; broken pipes pass through."""
@@ -68,4 +51,4 @@ def writing(path: Path | str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise output_error(path, error) from error
+        raise OutputError.of(path, error) from error

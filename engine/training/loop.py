@@ -75,7 +75,7 @@ class Trainer:
         self._apply(result, images, masks)
         self.average.update(self.model)
         self.step += 1
-        blend = 1 - min(0.98, self.step / (self.step + 1))
+        blend = max(0.02, 1 / self.step)
         for name, value in (("loss", result.loss.item()), ("iou", result.iou)):
             self._smooth[name] += blend * (value - self._smooth[name])
         return Progress(self.step, self._smooth["loss"], self._smooth["iou"], rate)

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.errors import VideoError
+from engine.names import path_key
 from engine.video.container import VIDEO_SUFFIXES
 from engine.video.image_lists import is_glob
-from engine.video.natural import path_key
 from engine.video.stills import is_still
 
 

@@ -7,7 +7,7 @@ import glob
 from pathlib import Path
 
 from engine.errors import VideoError
-from engine.video.natural import path_key
+from engine.names import path_key
 from engine.video.stills import STILL_SUFFIXES, is_still
 
 _KINDS = ", ".join(sorted(STILL_SUFFIXES))

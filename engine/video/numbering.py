@@ -1,9 +1,9 @@
 """Frame numbers: what a frame is called in mask stores, trees of PNGs and prompts."""
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from engine.names import number_in
 from engine.video.reader import VideoReader
 
 LARGEST = 2**31
@@ -18,9 +18,7 @@ def frame_numbers(reader: VideoReader) -> Sequence[int] | None:
     names = reader.names()
     if not names:
         return None
-    found = [re.findall(r"[0-9]+", name) for name in names]
-    if not all(found):
-        return None
-    numbers = [int(digits[-1]) for digits in found]
-    ascending = all(a < b for a, b in pairwise(numbers))
+    found = [number_in(name) for name in names]
+    numbers = [number for number in found if number is not None]
+    ascending = len(numbers) == len(found) and all(a < b for a, b in pairwise(numbers))
     return numbers if ascending and numbers[-1] < LARGEST else None

@@ -3,7 +3,6 @@
 Knows names, temporary names and what can go wrong on disks. Encoding is sinks.py.
 """
 
-import errno
 import math
 import secrets
 import shutil
@@ -27,16 +26,6 @@ _FORMATS = {
     ".mkv": ("matroska", sinks.H264),
     ".webm": ("webm", sinks.VP9),
     ".gif": ("gif", sinks.GIF),
-}
-_REASONS = {
-    errno.ENOSPC: ("the disk is full", "free some space or write elsewhere"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space or write elsewhere"),
-    errno.EFBIG: ("the file would grow beyond what the system allows", "write elsewhere or write less"),
-    errno.EACCES: ("no permission to write there", "write elsewhere, or change the folder's permissions"),
-    errno.EPERM: ("no permission to write there", "write elsewhere, or change the folder's permissions"),
-    errno.EROFS: ("a read-only file system", "write elsewhere"),
-    errno.ENOENT: ("its folder does not exist", "create the folder first"),
-    errno.ENOTDIR: ("its folder is a file", "write elsewhere"),
 }
 
 
@@ -128,9 +117,9 @@ class VideoWriter:
                 self._temporary.unlink()
 
     def _unwritable(self, error: Exception) -> OutputError:
-        number = getattr(error, "errno", None)
-        reason, hint = _REASONS.get(number or 0, (str(error), "check the folder, or write elsewhere"))
-        return OutputError(f"{self.path}: cannot be written, {reason}", hint)
+        """FFmpeg's errors are OSErrors too, but for a few without a number."""
+        cause = error if isinstance(error, OSError) else OSError(str(error))
+        return OutputError.of(self.path, cause)
 
 
 def as_rate(fps: Fraction | float) -> Fraction:

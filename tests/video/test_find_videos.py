@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from engine.errors import VideoError
+from engine.names import path_key
 from engine.video import codec_report, find_videos
-from engine.video.natural import path_key
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     reasons = {
         tmp_path / "no" / "a.mp4": "its folder does not exist: create",
         tmp_path / "no" / "frames": "its folder does not exist: create",
-        tmp_path / "file" / "a.mp4": "its folder is a file",
+        tmp_path / "file" / "a.mp4": "a part of its path is a file",
         tmp_path / "a.xyz": "unknown video suffix: use one of .mp4",
     }
     for path, reason in reasons.items():
@@ -130,7 +130,7 @@ def test_a_write_that_fails_midway(tmp_path: Path, name: str) -> None:
     before = contents(path)
     noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     with (
-        pytest.raises(OutputError, match=f"{name}: cannot be written, the file would grow beyond"),
+        pytest.raises(OutputError, match=f"{name}: cannot be written, the file would be larger than the system"),
         files_at_most(4000),
         VideoWriter(path, 25, 64, 48) as writer,
     ):
@@ -145,7 +145,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(StreamSink, "finish", full)
-    with pytest.raises(OutputError, match="the disk is full: free some space"):
+    with pytest.raises(OutputError, match="no space left on the disk: free some space"):
         write(tmp_path / "a.mp4")
     assert not list(tmp_path.iterdir())
 

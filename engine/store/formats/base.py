@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.errors import FormatError, OutputError
 from engine.masks import rle
+from engine.names import NaturalKey, natural_key, number_in
 from engine.store import atomic
 from engine.store.schema import plausible
 from engine.store.spool import writing
@@ -142,24 +143,12 @@ def check_size(height: Any, width: Any, where: str) -> tuple[int, int]:
     return size
 
 
-def natural(text: str) -> tuple[Any, ...]:
-    """Sort key: numbers inside names by value."""
-    parts = [part for part in re.split(r"([0-9]+)", text) if part]
-    return tuple((int(part), "") if part[0] in "0123456789" else (-1, part) for part in parts)
-
-
-def number_of(stem: str) -> int | None:
-    """The last run of digits in a file's stem, None if there is none."""
-    found = re.findall(r"[0-9]+", stem)
-    return int(found[-1]) if found and len(found[-1]) <= 18 else None
-
-
 def frame_numbers(stems: Sequence[str], where: Path | str) -> list[int]:
     """The frame of each file: its number (`012` = `00012` = `frame_12`), its position if names are not numbers.
 
     Raises FormatError for two files of one number.
     """
-    numbers = [number_of(stem) for stem in stems]
+    numbers = [number_in(stem) for stem in stems]
     if None not in numbers and len(set(numbers)) == len(numbers):
         return [number for number in numbers if number is not None]
     if not any(re.fullmatch(r"[0-9]{1,18}", stem) for stem in stems):
@@ -259,8 +248,8 @@ def _refuse_strangers(output: Path) -> None:
             raise OutputError(f"{output}: holds {entry.name}, which is no mask", "choose another folder")
 
 
-def _by_name(path: Path) -> tuple[Any, ...]:
-    return natural(path.name)
+def _by_name(path: Path) -> NaturalKey:
+    return natural_key(path.name)
 
 
 def _position(record: MaskRecord) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from engine.errors import FormatError
 from engine.masks import rle
+from engine.names import number_in
 from engine.store.formats import base, png
 from engine.store.formats.options import ExportOptions
 from engine.store.source import MaskSource
@@ -176,7 +177,7 @@ def _of_names(root: Path, names: Mapping[str, Sequence[str]]) -> dict[str, dict[
 
 def _track_ids(names: Sequence[str]) -> dict[str, int]:
     """Ids are the numbers in the names where these are all there and differ; else they count from 1."""
-    numbers = [base.number_of(name) for name in names]
+    numbers = [number_in(name) for name in names]
     if None in numbers or len(set(numbers)) < len(numbers):
         return {name: index for index, name in enumerate(names, 1)}
     return {name: number for name, number in zip(names, numbers, strict=True) if number is not None}

@@ -1,4 +1,4 @@
-"""Natural order of file names: frame2 before frame10.
+"""Numbers in names: their natural order (frame2 before frame10), and which frame a name means.
 
 Knows strings and paths. Knows nothing of what the files hold.
 """
@@ -19,3 +19,9 @@ def natural_key(text: str) -> NaturalKey:
 def path_key(path: Path) -> tuple[NaturalKey, ...]:
     """Sort key of a path: natural order folder by folder (a/9.png, b/1.png), then by stem (a.png, a1.png)."""
     return tuple(natural_key(part) for part in (*path.parent.parts, path.stem, path.suffix))
+
+
+def number_in(name: str) -> int | None:
+    """The last run of digits in a name, None if there is none or it is too long to be a number of anything."""
+    found = re.findall(r"[0-9]+", name)
+    return int(found[-1]) if found and len(found[-1]) <= 18 else None
