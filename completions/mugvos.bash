@@ -20,7 +20,7 @@ _mugvos() {
     case "$command" in
         "") words="propagate evaluate visualize train convert info models doctor demo" options="--version --debug -h --help" ;;
         "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "evaluate") words="" options="--gt --protocol --json --csv --per-track --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "evaluate") words="" options="--gt --protocol --json --csv --per-track --clip --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "train") words="" options="--data -o --output --model --init --videos --steps --batch --frames --size --lr --warmup --hard-from --hard-to --checkpoint-every --seed --device --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -51,6 +51,7 @@ _mugvos() {
         "evaluate --gt") words="" ;;
         "evaluate --protocol") words="mug davis" ;;
         "evaluate --csv") words="" ;;
+        "evaluate --clip") words="" ;;
         "evaluate --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "evaluate --gt-format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "evaluate -j"|"evaluate --jobs") words="" ;;

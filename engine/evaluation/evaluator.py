@@ -3,7 +3,7 @@
 Knows sources, protocols and reports. Opens no files: who wants several processes says how each gets its sources.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from engine.errors import EvaluationError
 from engine.evaluation.matching import match_clips
@@ -24,6 +24,7 @@ def evaluate(
     protocol: str = "mug",
     *,
     strict: bool = False,
+    clips: Collection[str] | None = None,
     jobs: int = 1,
     openers: tuple[Opener, Opener] | None = None,
     on_progress: Progress | None = None,
@@ -31,11 +32,11 @@ def evaluate(
     """Score predictions against the truth.
 
     protocol: a name of `engine.evaluation.protocols.PROTOCOLS`. A missing prediction scores 0 and is listed in the
-    report; `strict` raises instead. jobs: processes at most, used only with `openers`, by which each process opens
-    predictions and truth for itself, and only where the work is worth it.
+    report; `strict` raises instead. clips: the only true clips to judge. jobs: processes at most, used only with
+    `openers`, by which each process opens predictions and truth for itself, and only where the work is worth it.
     Raises EvaluationError if nothing can be compared, sizes differ, or (strict) anything is missing.
     """
-    work = _Evaluation(LastClip(pred), LastClip(truth), find_protocol(protocol), strict)
+    work = _Evaluation(LastClip(pred), LastClip(truth, clips), find_protocol(protocol), strict)
     if openers is not None and jobs > 1:
         jobs = processes_worth(work.pixels(), jobs)
     if openers is not None and jobs > 1:

@@ -3,9 +3,10 @@
 Knows interfaces only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from engine.errors import EvaluationError
 from engine.store.source import ClipMasks
 
 
@@ -21,10 +22,17 @@ class Masks(Protocol):
 
 
 class LastClip:
-    """A source that keeps the clip asked for last: what its reader found out is found out once."""
+    """A source that keeps the clip asked for last: what its reader found out is found out once.
 
-    def __init__(self, source: Masks) -> None:
+    chosen: the only clips to show, None for all. Raises EvaluationError for a name that the source does not have.
+    """
+
+    def __init__(self, source: Masks, chosen: Collection[str] | None = None) -> None:
+        unknown = sorted(set(chosen or ()) - set(source.clips))
+        if unknown:
+            raise EvaluationError(f"the ground truth has no clip {unknown[0]!r}", "see `mugvos info` for its clips")
         self._source = source
+        self._chosen = chosen
         self._last: ClipMasks | None = None
         self._last_name = ""
 
@@ -34,7 +42,7 @@ class LastClip:
 
     @property
     def clips(self) -> Sequence[str]:
-        return self._source.clips
+        return [name for name in self._source.clips if self._chosen is None or name in self._chosen]
 
     def clip(self, name: str) -> ClipMasks:
         if self._last is None or self._last_name != name:

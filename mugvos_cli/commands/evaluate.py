@@ -12,7 +12,7 @@ import typer
 
 from engine.errors import PartialError, UsageError
 from mugvos_cli import console
-from mugvos_cli.options import FORMATS, Format, Jobs, Json, Overwrite, completing, one_of
+from mugvos_cli.options import FORMATS, Clip, Format, Jobs, Json, Overwrite, completing, one_of
 
 if TYPE_CHECKING:
     from engine.evaluation import Report
@@ -43,6 +43,7 @@ def evaluate(
         Path | None, typer.Option("--csv", metavar="FILE", help="Write one row a track; - is standard output.")
     ] = None,
     per_track: Annotated[bool, typer.Option("--per-track", help="One line a track instead of one a clip.")] = False,
+    clip: Clip = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if any prediction is missing.")] = False,
     format: Format = None,
     gt_format: Annotated[
@@ -87,6 +88,7 @@ def evaluate(
                 true_masks,
                 chosen,
                 strict=strict,
+                clips=clip,
                 jobs=jobs or os.cpu_count() or 1,
                 openers=openers,
                 on_progress=progress,
@@ -150,7 +152,7 @@ def _show(report: "Report", json_: bool, csv: Path | None, per_track: bool) -> N
     judged = sum(len(track.frames) for track in tracks)
     console.result(
         f"{report.protocol}: J&F {100 * mean.j_and_f:.1f}  J {100 * mean.J:.1f}  F {100 * mean.F:.1f}"
-        f"  ({len(tracks)} tracks, {judged} judged frames)"
+        f"  ({len(tracks)} track{'' if len(tracks) == 1 else 's'}, {judged} judged frames)"
     )
 
 

@@ -215,3 +215,14 @@ def test_a_corrupt_png_is_refused_by_name(cli: Run, tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:60])
     outcome = cli("evaluate", predicted, "--gt", truth)
     assert outcome.status == 2 and "003.png" in outcome.err and "Traceback" not in outcome.err
+
+
+def test_chosen_clips_are_judged_alone(cli: Run, tmp_path: Path) -> None:
+    truth = write_tracks(tmp_path / "truth")
+    found = write_tracks(tmp_path / "found", clips=("bear",))
+    assert cli("evaluate", found, "--gt", truth).status == 1, "a missing clip is a problem"
+    done = cli("evaluate", found, "--gt", truth, "--clip", "bear")
+    assert done.status == 0, done.err
+    assert "cow" not in done.out
+    wrong = cli("evaluate", found, "--gt", truth, "--clip", "beer")
+    assert (wrong.status, "no clip 'beer'" in wrong.err) == (2, True)
