@@ -49,7 +49,7 @@ _ENTRIES = (
         "mmpm",
         "mmpm-tiny",
         "mmpm-tiny.safetensors",
-        "Apache-2.0",
+        "Apache-2.0; data non-commercial",
         "this project",
         "Mask propagation on a CPU; inside the package",
     ),
