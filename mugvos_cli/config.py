@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
+from mugvos_cli.table import COMMANDS
 
 FILE_NAME = "mugvos.toml"
 SHARED = ("device", "jobs", "json", "model", "precision", "quiet", "seed", "verbose")
@@ -51,8 +52,6 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _check_top(file: Path, settings: dict[str, Any]) -> None:
-    from mugvos_cli.main import COMMANDS
-
     for key, value in settings.items():
         if isinstance(value, dict) and key not in COMMANDS:
             raise UsageError(f"{file}: [{key}] is no command", f"use one of {', '.join(COMMANDS)}")

@@ -7,37 +7,14 @@ its own help is asked, so that `mugvos --help` and shell completion start fast.
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mugvos_cli import config, console, options
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of the table of commands. The module holds one function of the command's name, or a Typer `app`."""
-
-    module: str
-    help: str
-    group: str
-
-
-COMMANDS: dict[str, Entry] = {
-    "propagate": Entry("propagate", "Carry masks of some frames through a video.", "Work"),
-    "evaluate": Entry("evaluate", "Score masks against ground truth (J, F, J&F).", "Work"),
-    "visualize": Entry("visualize", "Draw mask tracks over their video.", "Work"),
-    "train": Entry("train", "Train a model on videos with masks.", "Work"),
-    "convert": Entry("convert", "Read masks in one format, write them in another; merge stores.", "Files"),
-    "info": Entry("info", "Say what a mask store holds.", "Files"),
-    "models": Entry("models", "List, fetch and convert weights.", "Setup"),
-    "doctor": Entry("doctor", "Check what this machine has and what is missing.", "Setup"),
-    "demo": Entry("demo", "Make a clip, then propagate, score and draw it.", "Setup"),
-}
+from mugvos_cli.table import COMMANDS
 
 EPILOG = (
     "Exit status: 0 done; 1 done in part, what failed is named on standard error; 2 wrong usage or unusable input; "
@@ -90,8 +67,7 @@ class Commands(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         for name, entry in COMMANDS.items():
-            if find_spec(f"mugvos_cli.commands.{entry.module}"):
-                self.commands[name] = TyperCommand(name, short_help=entry.help, rich_help_panel=entry.group)
+            self.commands[name] = TyperCommand(name, short_help=entry.help, rich_help_panel=entry.group)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The real command in place of its line in the table; its defaults may come from mugvos.toml."""

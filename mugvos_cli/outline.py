@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mugvos_cli.main import COMMANDS, EPILOG, load, program
+from mugvos_cli.main import EPILOG, load, program
+from mugvos_cli.table import COMMANDS
 
 
 @dataclass(frozen=True)
