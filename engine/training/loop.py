@@ -42,7 +42,7 @@ class Trainer:
     """One run. `checkpoint` is the file that holds everything needed to go on."""
 
     def __init__(self, model: MMPM, clips: ClipSource, settings: TrainSettings, checkpoint: Path) -> None:
-        self.model = model.train().to(memory_format=torch.channels_last)
+        self.model = model.train()
         self.clips = clips
         self.settings = settings
         self.checkpoint = checkpoint

@@ -72,7 +72,8 @@ def training_step(model: MMPM, images: Tensor, masks: Tensor, deep: Sequence[boo
 
     images (B, T, 3, H, W) in [0, 1], masks (B, T, H, W) in {0, 1}, kept: share of the hardest pixels that count.
     """
-    results = propagate_clip(model, normalise(images * 255), masks[:, :1], deep)
+    frames = normalise(images * 255).contiguous()  # not by chance channels-last, see docs/decisions
+    results = propagate_clip(model, frames, masks[:, :1], deep)
     batch = images.shape[0]
     entropy = dice = images.new_zeros(())
     overlap, union = images.new_zeros(batch), images.new_zeros(batch)
