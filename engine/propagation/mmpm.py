@@ -5,22 +5,18 @@ are per track, in chunks. Independent tracks compete with their background only;
 Configurations with a local read remember the previous frame too, beside the memory frames.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from engine.memory.bank import TemporalMemory
 from engine.memory.decisions import Decisions, SeededDecisions
-from engine.memory.plain import from_plain, to_plain
 from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
-from engine.propagation.near import PreviousFrame
 from engine.propagation.options import MMPMOptions
-from engine.propagation.pending import Pending, PendingTracker
+from engine.propagation.pending import Pending
+from engine.propagation.remembering import RememberingTracker
 
 
-class MMPMTracker(PendingTracker):
+class MMPMTracker(RememberingTracker):
     """Memory frames are the multiples of `interval`, the first frame included, and frames on which masks are given.
 
     A mask that was given is remembered with a deep update, as the first frame's is. The memory of a track that enters
@@ -34,32 +30,9 @@ class MMPMTracker(PendingTracker):
         self.top_k = options.top_k or config.top_k
         self.deep_update = options.deep_update
         self.decisions = decisions or SeededDecisions(options.seed)
-        self.memory = TemporalMemory(options.memory_frames or config.memory_frames, options.evict, self.decisions)
-        self._hidden = torch.empty(0)
-        self._near = PreviousFrame(frames.network)
-
-    @torch.inference_mode()
-    def state(self) -> dict[str, Any]:
-        """Memory, hidden state, previous frame, decisions and the time. Masks can no longer be given on this frame."""
-        self._settle()
-        return {
-            "time": self.time,
-            "size": list(self.size),
-            "memory": self.memory.state(),
-            "hidden": to_plain(self._hidden),
-            "near": self._near.state(),
-        }
-
-    @torch.inference_mode()
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
-        device = self.frames.device
-        self._pending = None
-        self.time = int(state["time"])
-        self.size = int(state["size"][0]), int(state["size"][1])
-        self.memory.load_state(state["memory"], device)
-        self._hidden = from_plain(state["hidden"], device)
-        self._near.load_state(state["near"], device)
+        self.memory: TemporalMemory = TemporalMemory(
+            options.memory_frames or config.memory_frames, options.evict, self.decisions
+        )
 
     def _begin(self, frame: EncodedFrame) -> None:
         self.memory.clear()
@@ -68,12 +41,6 @@ class MMPMTracker(PendingTracker):
 
     def _enter(self, frame: EncodedFrame, tracks: int) -> None:
         self._hidden = torch.cat([self._hidden, self.frames.empty_hidden(frame, tracks)])
-
-    def _leave(self, rows: Sequence[int]) -> None:
-        kept = [row for row in range(len(self._hidden)) if row not in rows]
-        self.memory.drop(rows)
-        self._hidden = self._hidden[kept]
-        self._near.keep(kept)
 
     def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
         if not len(self._hidden):

@@ -5,21 +5,19 @@ either the decoder's or the value encoder's update of the hidden state, and mask
 given.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.memory.long_term import LongTermMemory, LongTermOptions
-from engine.memory.plain import from_plain, to_plain
 from engine.nn.aggregate import aggregate_probabilities
 from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
-from engine.propagation.near import PreviousFrame
-from engine.propagation.pending import Pending, PendingTracker
+from engine.propagation.pending import Pending
+from engine.propagation.remembering import RememberingTracker
 
 
-class MMPMLongTermTracker(PendingTracker):
+class MMPMLongTermTracker(RememberingTracker):
     """interval: frames between memory frames. deep_every: frames between deep updates; -1 for every memory frame."""
 
     def __init__(self, frames: MMPMFrames, options: LongTermOptions, interval: int = 5, deep_every: int = -1) -> None:
@@ -27,36 +25,18 @@ class MMPMLongTermTracker(PendingTracker):
         self.options = options
         self.interval = interval
         self.deep_every = deep_every
-        self.memory = LongTermMemory(options)
-        self._near = PreviousFrame(frames.network)
-        self._hidden = torch.empty(0)
+        self.memory: LongTermMemory = LongTermMemory(options)
         self._decoded = torch.empty(0)  # the decoder's hidden state for the pending frame
         self._last_memory = 0
         self._last_deep = 0
 
-    @torch.inference_mode()
     def state(self) -> dict[str, Any]:
-        """Memory, hidden state, previous frame and counters. Masks can no longer be given on this frame."""
-        self._settle()
-        return {
-            "time": self.time,
-            "size": list(self.size),
-            "memory": self.memory.state(),
-            "hidden": to_plain(self._hidden),
-            "near": self._near.state(),
-            "last": [self._last_memory, self._last_deep],
-        }
+        """As every tracker's, and the latest memory frame and deep update."""
+        return {**super().state(), "last": [self._last_memory, self._last_deep]}
 
-    @torch.inference_mode()
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
-        device = self.frames.device
-        self._pending = None
-        self.time = int(state["time"])
-        self.size = int(state["size"][0]), int(state["size"][1])
-        self.memory.load_state(state["memory"], device)
-        self._hidden = from_plain(state["hidden"], device)
-        self._near.load_state(state["near"], device)
+        super().load_state(state)
         self._last_memory, self._last_deep = (int(number) for number in state["last"])
 
     def _begin(self, frame: EncodedFrame) -> None:
@@ -69,12 +49,6 @@ class MMPMLongTermTracker(PendingTracker):
         entering = self.frames.empty_hidden(frame, tracks)
         self._hidden = torch.cat([self._hidden, entering])
         self._decoded = torch.cat([self._decoded, entering])
-
-    def _leave(self, rows: Sequence[int]) -> None:
-        kept = [row for row in range(len(self._hidden)) if row not in rows]
-        self.memory.drop(rows)
-        self._hidden = self._hidden[kept]
-        self._near.keep(kept)
 
     def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
         self._decoded = self._hidden

@@ -1,0 +1,62 @@
+"""What both MMPM trackers keep through time, and how it is saved: a memory, hidden states, the previous frame.
+
+Knows that there is a memory and what every memory can do; what it remembers, and when, is a subclass's business.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+
+from engine.memory.plain import from_plain, to_plain
+from engine.propagation.mmpm_frames import MMPMFrames
+from engine.propagation.near import PreviousFrame
+from engine.propagation.pending import PendingTracker
+
+
+class Memory(Protocol):
+    """A feature memory of any kind."""
+
+    def drop(self, rows: Sequence[int]) -> None: ...
+    def state(self) -> dict[str, Any]: ...
+    def load_state(self, state: dict[str, Any], device: torch.device) -> None: ...
+
+
+class RememberingTracker(PendingTracker):
+    """A tracker with a `memory`, a hidden state (tracks, C_h, h, w) and, where configured, the previous frame."""
+
+    memory: Memory
+
+    def __init__(self, frames: MMPMFrames) -> None:
+        super().__init__(frames)
+        self._hidden = torch.empty(0)
+        self._near = PreviousFrame(frames.network)
+
+    @torch.inference_mode()
+    def state(self) -> dict[str, Any]:
+        """Memory, hidden state, previous frame and the time. Masks can no longer be given on this frame."""
+        self._settle()
+        return {
+            "time": self.time,
+            "size": list(self.size),
+            "memory": self.memory.state(),
+            "hidden": to_plain(self._hidden),
+            "near": self._near.state(),
+        }
+
+    @torch.inference_mode()
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
+        device = self.frames.device
+        self._pending = None
+        self.time = int(state["time"])
+        self.size = int(state["size"][0]), int(state["size"][1])
+        self.memory.load_state(state["memory"], device)
+        self._hidden = from_plain(state["hidden"], device)
+        self._near.load_state(state["near"], device)
+
+    def _leave(self, rows: Sequence[int]) -> None:
+        kept = [row for row in range(len(self._hidden)) if row not in rows]
+        self.memory.drop(rows)
+        self._hidden = self._hidden[kept]
+        self._near.keep(kept)
