@@ -78,10 +78,6 @@ class OutputError(MugvosError):
         return cls(f"{path}: cannot be written, {reason}", hint)
 
 
-class MissingDependencyError(MugvosError):
-    """An optional package is needed; the hint says how to install it."""
-
-
 class PartialError(MugvosError):
     """Some of several items failed; the rest is done and kept."""
 

@@ -16,10 +16,11 @@ from engine.masks import rle
 from engine.names import natural_key
 from engine.store.formats.png import read_mask_image
 from engine.types import BoolArray, Track
+from engine.video.stills import STILL_SUFFIXES
 
 _NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<rest>.+)", re.DOTALL)
 _FRAMED = re.compile(r"(?P<rest>.+)@(?P<frame>[0-9]{1,9})", re.DOTALL)
-_SUFFIXES = {".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"}
+_SUFFIXES = STILL_SUFFIXES | {".gif"}
 _ONE_OBJECT = 255
 
 

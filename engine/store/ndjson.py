@@ -10,8 +10,7 @@ import json
 import math
 import sys
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -19,12 +18,11 @@ from typing import BinaryIO
 import numpy as np
 
 from engine.errors import FormatError
-from engine.masks import rle
 from engine.store import spool
 from engine.store.formats import base, documents
 from engine.store.formats.options import ExportOptions
 from engine.store.source import MaskSource
-from engine.types import BoolArray, MaskRecord, Track
+from engine.types import MaskRecord, Track
 
 NAME = "ndjson"
 
@@ -87,13 +85,6 @@ def of_line(text: bytes, where: str) -> Line:
     return Line(clip, height, width, record, documents.number(document.get("time")), name)
 
 
-def read_lines(stream: BinaryIO, where: str) -> Iterator[Line]:
-    """The masks of a stream as they come, for stages that work along a live pipe."""
-    for number, text in enumerate(stream, 1):
-        if text.strip():
-            yield of_line(text, f"{where}, line {number}")
-
-
 class NdjsonSource(base.Source):
     """A file of lines (a MaskSource). `temporary`: the file is a spool and is removed on closing."""
 
@@ -151,7 +142,7 @@ class NdjsonSource(base.Source):
         index.times[line.record.frame] = line.time
 
 
-class NdjsonClip:
+class NdjsonClip(base.KeyedClip):
     """One clip of lines (a ClipMasks). Lines are parsed when asked for."""
 
     def __init__(self, name: str, index: _Index, stream: BinaryIO, path: Path) -> None:
@@ -167,24 +158,9 @@ class NdjsonClip:
         self.times: Sequence[float] = [index.times[frame] for frame in self.frames]
         self.tracks: Sequence[Track] = [index.names[track] for track in sorted(index.names)]
 
-    def mask(self, frame: int, track: int) -> BoolArray | None:
-        """bool (height, width), None where there is no line."""
-        found = next(self.records(frame, track), None)
-        return None if found is None else rle.decode(found.counts, self.height, self.width)
-
-    def void(self, frame: int) -> BoolArray | None:
-        """Lines declare no void."""
-        return None
-
-    def records(self, frame: int | None = None, track: int | None = None) -> Iterator[MaskRecord]:
-        """In order of frame then track."""
-        low, high = 0, len(self._keys)
-        if frame is not None:
-            low, high = bisect_left(self._keys, (frame, -1)), bisect_left(self._keys, (frame + 1, -1))
-        for at in range(low, high):
-            if track is None or self._keys[at][1] == track:
-                self._stream.seek(self._offsets[at])
-                yield of_line(self._stream.readline(), str(self._path)).record
+    def _record(self, at: int) -> MaskRecord:
+        self._stream.seek(self._offsets[at])
+        return of_line(self._stream.readline(), str(self._path)).record
 
 
 def write(source: MaskSource, output: Path, options: ExportOptions) -> None:

@@ -1,7 +1,6 @@
 """The training loop: steps, schedule, weight average, checkpoints that a killed run goes on from."""
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from torch import Tensor
 from engine.errors import CheckpointError, MugvosError
 from engine.models.mmpm.losses import kept_fraction
 from engine.models.mmpm.network import MMPM
+from engine.store import atomic
+from engine.store.spool import writing
 from engine.training.average import WeightAverage
 from engine.training.settings import TrainSettings
 from engine.training.step import StepResult, training_step
@@ -111,12 +112,13 @@ class Trainer:
             "generator": self.clips.generator.get_state(),
             "smooth": self._smooth,
         }
-        temporary = self.checkpoint.with_name(self.checkpoint.name + ".part")
-        with temporary.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.checkpoint)
+        temporary = atomic.temporary_beside(self.checkpoint)
+        try:
+            with writing(self.checkpoint):
+                torch.save(state, temporary)
+            atomic.publish(temporary, self.checkpoint)
+        finally:
+            atomic.remove(temporary)
 
     def resume(self) -> bool:
         """Go on from the checkpoint if there is one. Raises CheckpointError if it belongs to another run."""

@@ -12,7 +12,7 @@ from store_samples import records, same_records, write_sample
 
 from engine.errors import FormatError, StoreError
 from engine.store import export, open_source
-from engine.store.ndjson import mask_line, read_lines
+from engine.store.ndjson import mask_line, of_line
 
 
 def test_unknown_format(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_ndjson_cut_short_and_damaged(tmp_path: Path) -> None:
 
 def test_lines_along_a_live_pipe() -> None:
     written = "".join(mask_line("street", r, (20, 31), None, "x") + "\n" for r in records()).encode()
-    found = list(read_lines(io.BytesIO(written), "pipe"))
+    found = [of_line(text, "pipe") for text in written.splitlines()]
     plain = [line.record for line in found]
     assert [(r.frame, r.track, r.counts, r.score) for r in plain] == [
         (r.frame, r.track, r.counts, r.score) for r in records()

@@ -74,18 +74,17 @@ class MMPM(nn.Module):
         hidden: Tensor,
         masks: Tensor,
         deep: bool,
-        joint: bool = True,
         others: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """masks (B, n, H, W) in [0, 1] -> value (B, n, C_v, h, w) and the hidden state, reinforced if `deep`.
 
-        joint: each object sees the sum of the others; otherwise every object is alone in the world. `others` (like
-        masks) takes the place of that sum where the objects here are only some of all.
+        Each object sees the sum of the others. `others` (like masks) takes the place of that sum: zeros where every
+        object is alone in the world, the true sum where the objects here are only some of all.
         """
         planes = masks.unsqueeze(2)
         if not self.config.single_object:
             if others is None:
-                others = masks.sum(1, keepdim=True) - masks if joint else torch.zeros_like(masks)
+                others = masks.sum(1, keepdim=True) - masks
             planes = torch.stack([masks, others], 2)
         return self.value_encoder(image, features, hidden, planes, deep)
 

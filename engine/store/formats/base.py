@@ -4,6 +4,7 @@ Knows paths and records. Knows no format.
 """
 
 import re
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,7 +54,36 @@ class Source:
         self.close()
 
 
-class RecordClip:
+class KeyedClip(ABC):
+    """A clip whose masks are in order of (frame, track), the `_keys`, and are fetched by their place in that order."""
+
+    height: int
+    width: int
+    _keys: list[tuple[int, int]]
+
+    @abstractmethod
+    def _record(self, at: int) -> MaskRecord: ...
+
+    def mask(self, frame: int, track: int) -> BoolArray | None:
+        """bool (height, width), None where there is none."""
+        found = next(self.records(frame, track), None)
+        return None if found is None else rle.decode(found.counts, self.height, self.width)
+
+    def void(self, frame: int) -> BoolArray | None:
+        """Record formats declare no void."""
+        return None
+
+    def records(self, frame: int | None = None, track: int | None = None) -> Iterator[MaskRecord]:
+        """In order of frame then track, of one frame and of one track where given."""
+        low, high = 0, len(self._keys)
+        if frame is not None:
+            low, high = bisect_left(self._keys, (frame, -1)), bisect_left(self._keys, (frame + 1, -1))
+        for at in range(low, high):
+            if track is None or self._keys[at][1] == track:
+                yield self._record(at)
+
+
+class RecordClip(KeyedClip):
     """A clip held as records in memory (a ClipMasks)."""
 
     def __init__(
@@ -76,23 +106,8 @@ class RecordClip:
             raise FormatError(f"clip {name!r}: track {twice[1]} has two masks in frame {twice[0]}", "keep one of them")
         self.frames = sorted(set(frames) | {record.frame for record in self._records})
 
-    def mask(self, frame: int, track: int) -> BoolArray | None:
-        """bool (height, width), None where there is none."""
-        found = next(self.records(frame, track), None)
-        return None if found is None else rle.decode(found.counts, self.height, self.width)
-
-    def void(self, frame: int) -> BoolArray | None:
-        """Record formats declare no void."""
-        return None
-
-    def records(self, frame: int | None = None, track: int | None = None) -> Iterator[MaskRecord]:
-        """In order of frame then track, of one frame and of one track where given."""
-        low, high = 0, len(self._records)
-        if frame is not None:
-            low, high = bisect_left(self._keys, (frame, -1)), bisect_left(self._keys, (frame + 1, -1))
-        for record in self._records[low:high]:
-            if track is None or record.track == track:
-                yield record
+    def _record(self, at: int) -> MaskRecord:
+        return self._records[at]
 
 
 def checked_record(frame: int, track: int, code: Any, height: int, width: int, where: str, **extra: Any) -> MaskRecord:
