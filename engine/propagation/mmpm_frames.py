@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.errors import MaskError
-from engine.models.mmpm.features import Features
 from engine.models.mmpm.network import MMPM, Key, probabilities
 from engine.models.mmpm.preprocess import (
     normalise,
@@ -23,6 +22,7 @@ from engine.models.mmpm.preprocess import (
     resize_masks,
     target_size,
 )
+from engine.nn.conv_encoder import Features
 from engine.runtime.batches import FittingBatches
 from engine.runtime.precision import autocast
 from engine.types import BoolArray, FloatArray, UInt8Array

@@ -9,51 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.mmpm.config import MMPMConfig
-from engine.models.mmpm.features import Features
 from engine.nn.blocks import FusionBlock, HiddenGate, ResidualBlock, per_object
-
-
-def _conv_norm(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs))
-
-
-class _NormBlock(nn.Module):
-    """A residual block with batch normalisation, optionally halving the resolution."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = _conv_norm(inputs, outputs, stride)
-        self.conv2 = _conv_norm(outputs, outputs)
-        self.skip: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv2(F.relu(self.conv1(x))) + self.skip(x))
-
-
-class ConvImageEncoder(nn.Module):
-    """A small residual network to stride 16, whose context is added back to stride 8."""
-
-    def __init__(self, config: MMPMConfig) -> None:
-        super().__init__()
-        w2, w4, w8, w16 = config.conv.widths
-        self.stem = _conv_norm(3, w2, 2)
-        self.layer4 = nn.Sequential(_NormBlock(w2, w4, 2), _NormBlock(w4, w4))
-        self.layer8 = nn.Sequential(_NormBlock(w4, w8, 2), _NormBlock(w8, w8))
-        self.layer16 = nn.Sequential(_NormBlock(w8, w16, 2), _NormBlock(w16, w16))
-        self.lateral = nn.Conv2d(w8, config.feature_dim, 1)
-        self.top = nn.Conv2d(w16, config.feature_dim, 1)
-        self.out = _NormBlock(config.feature_dim, config.feature_dim)
-
-    def features(self, image: Tensor) -> Features:
-        """Normalised (B, 3, H, W), sides multiples of 16 -> coarse at stride 8, fine at strides 4 and 2."""
-        f2 = F.relu(self.stem(image))
-        f4 = self.layer4(f2)
-        f8 = self.layer8(f4)
-        top = self.top(self.layer16(f8))
-        context = F.interpolate(top, size=f8.shape[-2:], mode="bilinear", align_corners=False)
-        return Features(self.out(self.lateral(f8) + context), (f4, f2))
+from engine.nn.conv_encoder import Features
 
 
 class ConvValueEncoder(nn.Module):

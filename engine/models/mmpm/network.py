@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from engine.memory.read import affinity, nearness, readout, similarity
 from engine.models.mmpm.config import MMPMConfig
-from engine.models.mmpm.conv_parts import ConvImageEncoder, ConvMaskDecoder, ConvValueEncoder
-from engine.models.mmpm.features import Features
+from engine.models.mmpm.conv_parts import ConvMaskDecoder, ConvValueEncoder
 from engine.models.mmpm.vit_parts import ViTImageEncoder, ViTMaskDecoder, ViTValueEncoder
 from engine.nn.aggregate import soft_aggregate
+from engine.nn.conv_encoder import ConvEncoder, Features
 
 
 class Key(NamedTuple):
@@ -51,7 +51,7 @@ class MMPM(nn.Module):
             self.value_encoder: nn.Module = ViTValueEncoder(config)
             self.mask_decoder: nn.Module = ViTMaskDecoder(config)
         else:
-            self.image_encoder = ConvImageEncoder(config)
+            self.image_encoder = ConvEncoder(config.conv.widths, config.feature_dim)
             self.value_encoder = ConvValueEncoder(config)
             self.mask_decoder = ConvMaskDecoder(config)
         self.key_proj = KeyProjection(config.feature_dim, config.key_dim)

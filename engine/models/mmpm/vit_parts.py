@@ -12,8 +12,8 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from engine.models.mmpm.config import MMPMConfig, ViTConfig
-from engine.models.mmpm.features import Features
 from engine.nn.blocks import FusionBlock, HiddenGate, per_object
+from engine.nn.conv_encoder import Features
 
 
 def _vit_sizes(vit: ViTConfig, config: MMPMConfig, channels: int) -> dict[str, Any]:
