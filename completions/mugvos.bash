@@ -22,9 +22,9 @@ _mugvos() {
         "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --json --csv --per-track --clip --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "train") words="" options="--data -o --output --model --init --videos --steps --batch --frames --size --lr --warmup --hard-from --hard-to --checkpoint-every --seed --device --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "train") words="" options="--data -o --output --model --init --videos --steps --batch --frames --size --lr --warmup --targets --rounds --hard-from --hard-to --checkpoint-every --seed --device --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "info") words="" options="--clip --format --json -q --quiet -v --verbose --debug -h --help" ;;
+        "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
         "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" options="-q --quiet -v --verbose --debug -h --help" ;;
@@ -79,6 +79,8 @@ _mugvos() {
         "train --size") words="" ;;
         "train --lr") words="" ;;
         "train --warmup") words="" ;;
+        "train --targets") words="" ;;
+        "train --rounds") words="" ;;
         "train --hard-from") words="" ;;
         "train --hard-to") words="" ;;
         "train --checkpoint-every") words="" ;;

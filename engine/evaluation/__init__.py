@@ -1,7 +1,19 @@
 """Scoring masks against the truth: measures, statistics, protocols, matching, reports. No torch."""
 
+from engine.evaluation.dataset_statistics import DatasetStatistics, dataset_statistics
 from engine.evaluation.evaluator import evaluate
 from engine.evaluation.protocols import PROTOCOLS, usual_protocol
 from engine.evaluation.report import CSV_COLUMNS, ClipScore, Mean, Report, TrackScore
 
-__all__ = ["CSV_COLUMNS", "PROTOCOLS", "ClipScore", "Mean", "Report", "TrackScore", "evaluate", "usual_protocol"]
+__all__ = [
+    "CSV_COLUMNS",
+    "PROTOCOLS",
+    "ClipScore",
+    "DatasetStatistics",
+    "Mean",
+    "Report",
+    "TrackScore",
+    "dataset_statistics",
+    "evaluate",
+    "usual_protocol",
+]

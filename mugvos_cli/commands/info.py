@@ -7,8 +7,10 @@ import typer
 
 from mugvos_cli import console
 from mugvos_cli.options import Clip, Format, Json
+from mugvos_cli.statistics_table import print_statistics
 
 if TYPE_CHECKING:
+    from engine.evaluation import DatasetStatistics
     from engine.store.source import ClipMasks, MaskSource
 
 
@@ -16,28 +18,39 @@ def info(
     tracks: Annotated[str, typer.Argument(metavar="TRACKS", help="A mask store, a tree of PNGs, JSON, or -.")],
     clip: Clip = None,
     format: Format = None,
+    quick: Annotated[bool, typer.Option("--quick", help="No statistics: the masks of a store are not read.")] = False,
     json: Json = False,
 ) -> None:
-    """Say what a mask store holds: clips, tracks, masks, frames, sizes, and how it was made.
+    """Say what a mask store holds: clips, tracks, masks, frames, sizes, how it was made, and its statistics.
 
-    With a single clip, or one chosen by --clip, its tracks are listed too.
+    The statistics are density (share of pixels that any mask covers), masks, mask tracks, masks a frame and annotated
+    frames. With a single clip, or one chosen by --clip, its tracks are listed too.
 
     Examples:
       mugvos info bear.h5
       mugvos info dataset.h5 --clip bear
       mugvos info dataset.h5 --json
     """
+    from engine.evaluation import dataset_statistics
     from engine.store import open_source
 
     with open_source(tracks, format) as source:
-        clips = [_clip(source.clip(name)) for name in clip or list(source.clips)]
+        names = clip or list(source.clips)
+        statistics = None
+        if not quick:
+            with console.progress("reading clips") as progress:
+                statistics = dataset_statistics(source, names, progress)
+        clips = [_clip(source.clip(name), statistics) for name in names]
         document = {"schema": 1, **_file(tracks, source), "clips": clips}
+        document["statistics"] = statistics and statistics.total.as_dict()
         for note in getattr(source, "notes", ()):
             console.warn(note)
     if json:
         console.emit_json(document)
     else:
         _print(document)
+        if statistics is not None:
+            print_statistics(statistics.total.as_dict())
 
 
 def _file(path: str, source: "MaskSource") -> dict[str, Any]:
@@ -53,10 +66,11 @@ def _file(path: str, source: "MaskSource") -> dict[str, Any]:
     }
 
 
-def _clip(clip: "ClipMasks") -> dict[str, Any]:
+def _clip(clip: "ClipMasks", statistics: "DatasetStatistics | None") -> dict[str, Any]:
     """One clip. What only stores know is null for other formats."""
     fps = getattr(clip, "fps", None)
-    rows = getattr(clip, "rows", None)
+    counts = statistics and statistics.clips[clip.name]
+    rows = counts.rows if counts else getattr(clip, "rows", None)
     return {
         "name": clip.name,
         "source": getattr(clip, "source", None),
@@ -69,6 +83,7 @@ def _clip(clip: "ClipMasks") -> dict[str, Any]:
         "masks": rows if rows is not None else sum(1 for _ in clip.records()),
         "tracks": [vars(track) for track in clip.tracks],
         "provenance": getattr(clip, "provenance", None),
+        "statistics": counts and counts.as_dict(),
     }
 
 

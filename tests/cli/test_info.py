@@ -34,7 +34,7 @@ def test_a_line_a_clip(cli, store):
     assert done.status == 0, done.err
     lines = done.out.splitlines()
     assert "store of schema 1, 2 clips, 4 tracks, 16 masks, " in lines[0]
-    assert lines[-2].split() == ["bear", "30x20", "4", "2", "8", "24", "complete"]
+    assert lines[3].split() == ["bear", "30x20", "4", "2", "8", "24", "complete"]
 
 
 def test_one_clip_shows_its_tracks(cli, store):
@@ -73,3 +73,20 @@ def test_missing_file_and_missing_clip(cli, store):
     assert "no such file" in cli("info", "nowhere.h5").err
     done = cli("info", store, "--clip", "cat")
     assert done.status == 2 and "'cat'" in done.err and done.err.count("\n") == 1
+
+
+def test_the_statistics_of_table_1(cli, store):
+    """Track 1 covers 8 of 20 rows and 9 of 30 columns, track 2 lies inside of it."""
+    document = json.loads(cli("info", store, "--json").out)
+    wanted = {"masks": 16, "mask_tracks": 4, "masks_per_frame": 2.0, "annotated_frames": 8}
+    assert wanted.items() <= document["statistics"].items()
+    assert document["statistics"]["density"] == pytest.approx(8 * 9 / 600)
+    assert document["clips"][1]["statistics"]["masks"] == 8
+    lines = cli("info", store).out.splitlines()
+    assert lines[-2].split("  ")[0] == "density" and lines[-1].split() == ["0.120", "16", "4", "2.0", "8"]
+
+
+def test_quick_reads_no_masks(cli, store):
+    document = json.loads(cli("info", store, "--json", "--quick").out)
+    assert document["statistics"] is None and document["clips"][0]["masks"] == 8
+    assert "density" not in cli("info", store, "--quick").out
