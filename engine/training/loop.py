@@ -10,13 +10,11 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, MugvosError
-from engine.models.mmpm.losses import kept_fraction
-from engine.models.mmpm.network import MMPM
 from engine.store import atomic
 from engine.store.spool import writing
 from engine.training.average import WeightAverage
 from engine.training.settings import TrainSettings
-from engine.training.step import StepResult, training_step
+from engine.training.task import Outcome, Task
 
 
 class ClipSource(Protocol):
@@ -24,8 +22,8 @@ class ClipSource(Protocol):
 
     generator: torch.Generator
 
-    def batch(self, clips: int) -> tuple[Tensor, Tensor]:
-        """Images (B, T, 3, S, S) in [0, 1] and masks (B, T, S, S) in {0, 1} of the target track."""
+    def batch(self, clips: int) -> tuple[Tensor, ...]:
+        """`clips` clips or pictures, in the form that the task takes."""
         ...
 
 
@@ -42,8 +40,9 @@ class Progress:
 class Trainer:
     """One run. `checkpoint` is the file that holds everything needed to go on."""
 
-    def __init__(self, model: MMPM, clips: ClipSource, settings: TrainSettings, checkpoint: Path) -> None:
-        self.model = model.train()
+    def __init__(self, task: Task, clips: ClipSource, settings: TrainSettings, checkpoint: Path) -> None:
+        self.task = task
+        self.model = model = task.model.train()
         self.clips = clips
         self.settings = settings
         self.checkpoint = checkpoint
@@ -70,10 +69,9 @@ class Trainer:
         rate = learning_rate(self.step, settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images, masks = self.clips.batch(settings.batch)
-        kept = kept_fraction(self.step, settings.hard_from, settings.hard_to)
-        result = training_step(self.model, images, masks, self._deep_flags(), kept)
-        self._apply(result, images, masks)
+        batch = self.clips.batch(settings.batch)
+        result = self.task.step(batch, self.clips.generator, self.step)
+        self._apply(result, batch)
         self.average.update(self.model)
         self.step += 1
         blend = max(0.02, 1 / self.step)
@@ -81,10 +79,10 @@ class Trainer:
             self._smooth[name] += blend * (value - self._smooth[name])
         return Progress(self.step, self._smooth["loss"], self._smooth["iou"], rate)
 
-    def _apply(self, result: StepResult, images: Tensor, masks: Tensor) -> None:
+    def _apply(self, result: Outcome, batch: tuple[Tensor, ...]) -> None:
         if not math.isfinite(result.loss.item()):
             where = self.checkpoint.with_suffix(".bad-batch.pt")
-            torch.save({"images": images, "masks": masks, "step": self.step}, where)
+            torch.save({"images": batch[0], "masks": batch[1], "step": self.step}, where)
             raise MugvosError(
                 f"the loss is not finite at step {self.step}",
                 f"the batch is saved in {where}; start anew with a lower --lr and --overwrite",
@@ -93,12 +91,6 @@ class Trainer:
         result.loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
-
-    def _deep_flags(self) -> list[bool]:
-        """Frame 0 always, later ones by a coin (docs/train.md)."""
-        generator = self.clips.generator
-        coins = torch.rand(self.settings.clips.frames - 1, generator=generator, device=generator.device)
-        return [True, *(coins < self.settings.deep_probability).tolist()]
 
     def save(self) -> None:
         """Write the checkpoint whole or not at all."""

@@ -15,7 +15,7 @@ class Mixture:
         self.sources = sources
         self.generator = generator
 
-    def batch(self, clips: int) -> tuple[Tensor, Tensor]:
+    def batch(self, clips: int) -> tuple[Tensor, ...]:
         """A batch of one of the sources."""
         draw = torch.randint(len(self.sources), (), generator=self.generator, device=self.generator.device)
         return self.sources[int(draw)].batch(clips)

@@ -15,6 +15,7 @@ class TrainSettings:
     hard_from, hard_to: steps between which the share of pixels that count falls from all to the hardest 15 %.
     deep_probability: chance that a later frame's value encoder updates the hidden state (docs/train.md).
     ema: decay of the weight average that is saved.
+    targets, rounds: masks a picture and rounds of correction after the first prompt, of promptable models.
     """
 
     model: str = "mmpm-tiny"
@@ -29,6 +30,8 @@ class TrainSettings:
     deep_probability: float = 0.2
     hard_from: int = 500
     hard_to: int = 2000
+    targets: int = 4
+    rounds: int = 1
     seed: int = 0
     checkpoint_every: int = 200
     clips: SynthesisConfig = field(default_factory=SynthesisConfig)

@@ -53,13 +53,16 @@ class Synthesizer:
             images[hidden], masks[hidden] = self._draw(int(hidden.sum()))
         return film(images, self.generator), masks
 
-    def _draw(self, clips: int) -> tuple[Tensor, Tensor]:
-        layers = self.config.objects + 1
-        canvases = torch.stack([self._background(clips), *(self._object(clips) for _ in range(layers - 1))], 1)
-        self._choose_target(canvases)
-        return self._compose(canvases, self._grids(clips, layers))
+    def canvases(self, clips: int) -> Tensor:
+        """Layers from back to front, (B, layers, 5, C, C): colour, opacity, and a part or region as possible target."""
+        return torch.stack([self._background(clips), *(self._object(clips) for _ in range(self.config.objects))], 1)
 
-    def _grids(self, clips: int, layers: int) -> Tensor:
+    def _draw(self, clips: int) -> tuple[Tensor, Tensor]:
+        canvases = self.canvases(clips)
+        self._choose_target(canvases)
+        return self._compose(canvases, self.grids(clips, canvases.shape[1]))
+
+    def grids(self, clips: int, layers: int) -> Tensor:
         """Sampling grids (B, layers, T, S, S, 2): the camera moves everything, each object moves by itself as well."""
         config = self.config
         own = trajectories(clips, layers, config.frames, config.motion, self.generator)

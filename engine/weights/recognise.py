@@ -16,6 +16,7 @@ _SHOWN = 3
 _MARKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("MMPM", ("image_encoder.blocks.", "value_encoder.network.", "key_proj.d_proj.")),
     ("mmpm-tiny", ("image_encoder.layer8.", "value_encoder.patch.", "key_proj.d_proj.")),
+    ("sam-tiny", ("image_encoder.layer8.", "prompt_encoder.", "mask_decoder.")),
     ("SAM 2", ("image_encoder.trunk.", "sam_mask_decoder.")),
     ("SAM", ("image_encoder.blocks.", "prompt_encoder.", "mask_decoder.")),
     ("Cutie", ("pixel_encoder.", "object_transformer.")),

@@ -1,0 +1,73 @@
+"""Every size of SAM as plain values, found by name.
+
+The published networks encode with a ViT. `sam-tiny` has SAM's prompt encoder and mask decoder at half the width, on a
+convolutional image encoder with features at stride 8 (docs/sam.md).
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from engine.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class SAMConfig:
+    """All that is needed to build a SAM.
+
+    form: kind of image encoder. image_side: side of the square input in pixels. stride: of the image embedding.
+    prompt_dim: channels of embedding and prompts. mlp_dim: inner width of the decoder's token MLPs.
+    embed_dim, depth, num_heads, global_attn_indexes, window_size: of the ViT; widths: of the convolutional encoder.
+    """
+
+    name: str
+    form: Literal["vit", "conv"] = "vit"
+    image_side: int = 1024
+    stride: int = 16
+    prompt_dim: int = 256
+    mlp_dim: int = 2048
+    mask_in_chans: int = 16
+    embed_dim: int = 768
+    depth: int = 12
+    num_heads: int = 12
+    global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
+    window_size: int = 14
+    widths: tuple[int, ...] = field(default=())
+
+    @property
+    def grid(self) -> int:
+        """Side of the image embedding in positions."""
+        return self.image_side // self.stride
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, as they travel with the weights."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SAMConfig":
+        """The inverse of `as_dict`. Raises CheckpointError for names or types that do not belong here."""
+        try:
+            plain: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+            }
+            return cls(**plain)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the model description inside the weights is damaged ({error})") from error
+
+
+CONFIGS: dict[str, SAMConfig] = {
+    config.name: config
+    for config in (
+        SAMConfig("sam-vit-b"),
+        SAMConfig("sam-vit-l", embed_dim=1024, depth=24, num_heads=16, global_attn_indexes=(5, 11, 17, 23)),
+        SAMConfig("sam-vit-h", embed_dim=1280, depth=32, num_heads=16, global_attn_indexes=(7, 15, 23, 31)),
+        SAMConfig(
+            "sam-tiny",
+            "conv",
+            image_side=384,
+            stride=8,
+            prompt_dim=128,
+            mlp_dim=512,
+            widths=(32, 64, 128, 192, 256),
+        ),
+    )
+}

@@ -1,0 +1,100 @@
+"""SAM asked many questions about one picture: one pass of the image encoder, then points by the hundred.
+
+A pass of the decoder always holds the same number of prompts (the last one is filled up with copies), so that what a
+prompt gives does not depend, not even in the last bit, on how many others are asked with it. Point prompts are never
+padded with further tokens: that would change the masks; a call takes prompts of one number of points.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from segment_anything.modeling import Sam
+from torch import Tensor
+
+from engine.models.sam.preprocess import Geometry, network_input
+from engine.models.sam.shared_decoder import ImageSide, SharedDecoder
+from engine.models.sam.upsampling import Upsampler, upsampler
+from engine.runtime.batches import FittingBatches
+from engine.runtime.precision import autocast
+from engine.types import FloatArray, UInt8Array
+
+_PASS_ON_CPU = 8
+"""Larger passes of the ViT sizes are slower on a CPU: their temporaries leave the cache and the allocator's pool."""
+_PASS_ON_GPU = 64
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A picture as the decoder sees it."""
+
+    image: ImageSide
+    geometry: Geometry
+    upsampler: Upsampler
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Three masks for each of P prompts: `logits` (P, 3, rows, columns) float32, `scores` (P, 3) predicted IoU."""
+
+    logits: Tensor
+    scores: Tensor
+
+
+class Prompter:
+    """A SAM on a device. `encoder_calls` and `decoder_calls` count what was asked of it."""
+
+    def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32, prompts_a_pass: int | None = None) -> None:
+        """sam: with any image encoder. prompts_a_pass: what one pass holds; by default what suits the device."""
+        self.sam = sam
+        self.device = sam.pixel_mean.device
+        self.threshold: float = sam.mask_threshold
+        self._dtype = dtype
+        self._decoder = SharedDecoder(sam.mask_decoder)
+        self._batches = FittingBatches(prompts_a_pass or (_PASS_ON_CPU if self.device.type == "cpu" else _PASS_ON_GPU))
+        self.encoder_calls = 0
+        self.decoder_calls = 0
+
+    @torch.inference_mode()
+    def embed(self, image: UInt8Array) -> Embedding:
+        """Look at a picture, uint8 (H, W, 3) RGB."""
+        self.encoder_calls += 1
+        encoder = self.sam.prompt_encoder
+        geometry = Geometry.of(*image.shape[:2], side=self.sam.image_encoder.img_size)
+        with autocast(self.device, self._dtype):
+            embedding = self.sam.image_encoder(network_input(self.sam, image, geometry))
+            side = self._decoder.image_side(embedding, encoder.no_mask_embed.weight[0], encoder.get_dense_pe())
+        rows, columns = (4 * length for length in side.size)
+        return Embedding(side, geometry, upsampler((rows, columns), geometry))
+
+    @torch.inference_mode()
+    def decode(self, embedding: Embedding, points: FloatArray) -> Decoded:
+        """Masks for P prompts of n foreground points each, (P, n, 2) x, y in pixels of the picture."""
+        self.decoder_calls += 1
+        placed = torch.as_tensor(embedding.geometry.points(points), device=self.device)
+        done = list(self._batches.run(len(placed), lambda start, stop: self._pass(embedding, placed[start:stop])))
+        if not done:
+            rows, columns = (4 * length for length in embedding.image.size)
+            return Decoded(torch.zeros(0, 3, rows, columns), torch.zeros(0, 3))
+        return Decoded(torch.cat([logits for logits, _ in done]), torch.cat([scores for _, scores in done]))
+
+    def _pass(self, embedding: Embedding, points: Tensor) -> tuple[Tensor, Tensor]:
+        wanted, full = len(points), self._batches.size
+        filled = torch.cat([points, points[-1:].expand(full - wanted, -1, -1)]) if wanted < full else points
+        labels = torch.ones(filled.shape[:2], dtype=torch.int, device=self.device)
+        with autocast(self.device, self._dtype):
+            sparse, _ = self.sam.prompt_encoder(points=(filled, labels), boxes=None, masks=None)
+            logits, scores = self._decoder(embedding.image, sparse)
+        return logits[:wanted].float(), scores[:wanted].float()
+
+
+def stability(logits: Tensor, threshold: float, offset: float = 1.0) -> FloatArray:
+    """How little a mask changes with its threshold: IoU of the cuts at threshold + and - offset, float64 (...,).
+
+    logits: (..., rows, columns). NaN where nothing lies above the lower cut.
+    """
+    inner = (logits > threshold + offset).flatten(-2).sum(-1).cpu().numpy()
+    outer = (logits > threshold - offset).flatten(-2).sum(-1).cpu().numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scores: FloatArray = inner.astype(np.float64) / outer
+    return scores

@@ -1,0 +1,114 @@
+"""SAM in training: interactive rounds of prompts and corrections (Segment Anything, section 3 and appendix A).
+
+The first prompt of every mask is a point or a box; each later round adds a point where the prediction is wrong and
+shows the decoder its last mask. A point is answered by the best of three masks, a box and every later round by the
+single mask; the other answer of the first round counts a little. The quality head learns the true IoU of all four.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from segment_anything.modeling import PromptEncoder, Sam
+from torch import Tensor
+
+from engine.models.sam.config import SAMConfig
+from engine.models.sam.decoding import decode
+from engine.training.prompts import error_points, inner_points, loose_boxes
+from engine.training.settings import TrainSettings
+from engine.training.task import Outcome
+
+FOCAL_WEIGHT = 20.0
+SECONDARY = 0.25
+
+
+class SAMTask:
+    """Batches are images (B, 3, S, S) in [0, 1] and masks (B, K, S, S) in {0, 1}; S is the input side of `model`."""
+
+    def __init__(self, model: Sam, config: SAMConfig, settings: TrainSettings) -> None:
+        """config: the sizes that are saved; its input side may differ from the one trained at."""
+        self.model = model
+        self.config = config
+        self.settings = settings
+
+    def step(self, batch: tuple[Tensor, ...], generator: torch.Generator, step: int) -> Outcome:
+        """All rounds of all masks of the batch; `iou` is that of the answers to the first prompts."""
+        images, masks = batch
+        truth = masks.flatten(0, 1)
+        small = (F.avg_pool2d(truth.unsqueeze(1), self.config.stride // 4)[:, 0] > 0.5).float()
+        image = (images * 255 - self.model.pixel_mean) / self.model.pixel_std
+        embedding = self.model.image_encoder(image.contiguous()).repeat_interleave(masks.shape[1], 0)
+        boxed = torch.rand(len(truth), generator=generator, device=truth.device) < 0.5
+        tokens = first_tokens(self.model.prompt_encoder, truth, boxed, generator)
+        logits, quality = self._answer(embedding, tokens, None)
+        loss, answer = judge_first(logits, quality, small, boxed)
+        first = _iou(answer.detach(), small).mean().item()
+        for _ in range(self.settings.rounds):
+            tokens = torch.cat([tokens, self._correction(answer.detach(), truth, generator)], 1)
+            logits, quality = self._answer(embedding, tokens, answer.detach())
+            answer = logits[:, :1]
+            loss = loss + _mask_losses(answer, small)[:, 0] + _quality_loss(answer, quality[:, :1], small)
+        last = _iou(answer.detach(), small).mean().item()
+        return Outcome(loss.mean() / (1 + self.settings.rounds), first, {"corrected IoU": last})
+
+    def description(self) -> dict[str, Any]:
+        """Kind and sizes."""
+        return {"model": "sam", "config": self.config.as_dict()}
+
+    def _answer(self, embedding: Tensor, tokens: Tensor, shown: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits (P, 4, h, w) and quality (P, 4); shown: the last logits (P, 1, h, w), if there were any."""
+        encoder = self.model.prompt_encoder
+        if shown is None:
+            dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand_as(embedding)
+        else:
+            dense = encoder.mask_downscaling(shown)
+        return decode(self.model.mask_decoder, embedding, encoder.get_dense_pe(), tokens, dense)
+
+    def _correction(self, answer: Tensor, truth: Tensor, generator: torch.Generator) -> Tensor:
+        """One more point token (P, 1, C) for each prompt, where the answer is wrong."""
+        whole = F.interpolate(answer, size=truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+        points, labels = error_points(whole > 0, truth, generator)
+        tokens: Tensor = self.model.prompt_encoder._embed_points(points[:, None], labels[:, None], pad=False)
+        return tokens
+
+
+def first_tokens(encoder: PromptEncoder, truth: Tensor, boxed: Tensor, generator: torch.Generator) -> Tensor:
+    """Two tokens (P, 2, C) a mask: the corners of a box, or a point and SAM's "not a point"."""
+    points = inner_points(truth, generator)
+    labels = torch.ones(len(truth), 1, dtype=torch.long, device=truth.device)
+    pointed: Tensor = encoder._embed_points(points[:, None], labels, pad=True)
+    cornered: Tensor = encoder._embed_boxes(loose_boxes(truth, generator))
+    return torch.where(boxed[:, None, None], cornered, pointed)
+
+
+def judge_first(logits: Tensor, quality: Tensor, truth: Tensor, boxed: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss (P,) of a first round, and the answer (P, 1, h, w): a box's single mask, a point's best of three."""
+    each = _mask_losses(logits, truth)
+    best, which = each[:, 1:].min(1)
+    wanted, other = torch.where(boxed, each[:, 0], best), torch.where(boxed, best, each[:, 0])
+    index = torch.where(boxed, 0, which + 1)
+    answer = logits[torch.arange(len(logits), device=logits.device), index].unsqueeze(1)
+    return wanted + SECONDARY * other + _quality_loss(logits, quality, truth), answer
+
+
+def _mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
+    """Focal (gamma 2) and dice loss of every mask: logits (P, n, h, w), truth (P, h, w) -> (P, n)."""
+    target = truth.unsqueeze(1).expand_as(logits)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    chance = torch.exp(-entropy)
+    focal = ((1 - chance) ** 2 * entropy).mean((2, 3))
+    soft = logits.sigmoid()
+    dice = 1 - (2 * (soft * target).sum((2, 3)) + 1) / (soft.sum((2, 3)) + target.sum((2, 3)) + 1)
+    return FOCAL_WEIGHT * focal + dice
+
+
+def _quality_loss(logits: Tensor, quality: Tensor, truth: Tensor) -> Tensor:
+    """Squared error (P,) of the predicted IoU, mean over masks."""
+    return (quality - _iou(logits.detach(), truth)).square().mean(1)
+
+
+def _iou(logits: Tensor, truth: Tensor) -> Tensor:
+    """IoU of thresholded logits (P, n, h, w) with truth (P, h, w): (P, n)."""
+    found, wanted = logits > 0, truth.unsqueeze(1) > 0.5
+    union = (found | wanted).sum((2, 3)).clamp(min=1)
+    return (found & wanted).sum((2, 3)) / union
