@@ -20,7 +20,7 @@ def inner_points(masks: Tensor, generator: torch.Generator) -> Tensor:
     depth = F.interpolate(depth, size=masks.shape[-2:], mode="bilinear", align_corners=False)[:, 0] * masks
     deepest = depth.flatten(1).amax(1)[:, None, None].clamp(min=1e-6)
     central = torch.rand(len(masks), 1, 1, generator=generator, device=masks.device) < CENTRAL_SHARE
-    weights = torch.where(central, (depth / deepest) ** 12, torch.ones_like(masks)) * masks
+    weights = torch.where(central, (depth / deepest) ** 12 + 1e-6, torch.ones_like(masks)) * masks
     return _drawn(weights, generator)
 
 

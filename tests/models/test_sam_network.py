@@ -1,0 +1,119 @@
+"""SAM from our configurations: segment-anything's names, shapes and arithmetic; files that explain themselves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from segment_anything import SamPredictor, sam_model_registry
+from torch import Tensor
+
+from engine.errors import CheckpointError
+from engine.models.mmpm.config import CONFIGS as MMPM_CONFIGS
+from engine.models.mmpm.network import MMPM
+from engine.models.sam.config import CONFIGS, SAMConfig
+from engine.models.sam.decoding import decode
+from engine.models.sam.loading import load_sam
+from engine.models.sam.network import begin_encoder, build_sam
+from engine.weights.convert import save_weights
+from engine.weights.recognise import recognise
+
+SMALL = SAMConfig(
+    "sam-small", "conv", image_side=64, stride=8, prompt_dim=32, mlp_dim=64, widths=(8, 8, 16, 16, 16), mask_in_chans=4
+)
+
+
+def seeded(config: SAMConfig = SMALL) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return build_sam(config).eval()
+
+
+def shapes(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("size", ["b", "l", "h"])
+def test_published_sizes_have_segment_anythings_names_and_shapes(size: str) -> None:
+    with torch.device("meta"):
+        ours, theirs = build_sam(CONFIGS[f"sam-vit-{size}"]), sam_model_registry[f"vit_{size}"]()
+    assert shapes(ours) == shapes(theirs)
+    assert recognise(ours.state_dict()) == f"sam-vit-{size}"
+
+
+def test_sam_tiny_is_recognised_and_its_decoder_is_segment_anythings() -> None:
+    network = build_sam(CONFIGS["sam-tiny"])
+    assert recognise(network.state_dict()) == "sam-tiny"
+    assert type(network.mask_decoder).__module__ == "segment_anything.modeling.mask_decoder"
+    assert network.mask_decoder.num_multimask_outputs == 3
+
+
+def test_the_configuration_survives_its_plain_form() -> None:
+    for config in CONFIGS.values():
+        assert SAMConfig.from_dict(config.as_dict()) == config
+    with pytest.raises(CheckpointError, match="damaged"):
+        SAMConfig.from_dict({"name": "x", "colour": 3})
+
+
+def test_decoding_a_batch_equals_segment_anything_image_by_image() -> None:
+    network = seeded()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 3, 64, 64, generator=generator)
+    points = torch.rand(4, 1, 2, generator=generator) * 64
+    with torch.inference_mode():
+        embedding = network.image_encoder(images)
+        sparse, dense = network.prompt_encoder((points, torch.ones(4, 1)), None, None)
+        position = network.prompt_encoder.get_dense_pe()
+        logits, quality = decode(network.mask_decoder, embedding.repeat_interleave(2, 0), position, sparse, dense)
+        for image in range(2):
+            part = slice(2 * image, 2 * image + 2)
+            wanted, wanted_quality = network.mask_decoder.predict_masks(
+                embedding[image : image + 1], position, sparse[part], dense[part]
+            )
+            torch.testing.assert_close(logits[part], wanted, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(quality[part], wanted_quality, atol=1e-5, rtol=1e-5)
+
+
+def test_segment_anythings_predictor_takes_the_convolutional_form() -> None:
+    predictor = SamPredictor(seeded())
+    predictor.set_image(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
+    masks, scores, low = predictor.predict(np.array([[30, 20]]), np.array([1]), multimask_output=True)
+    assert masks.shape == (3, 40, 60)
+    assert scores.shape == (3,)
+    assert low.shape == (3, 32, 32)
+
+
+def test_a_file_of_ours_carries_its_configuration(tmp_path: Path) -> None:
+    network = seeded()
+    path = tmp_path / "small.safetensors"
+    halved: dict[str, Tensor] = {k: v.half() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    save_weights(path, halved, {"model": "sam", "config": SMALL.as_dict()})
+    loaded, config = load_sam(path)
+    assert config == SMALL
+    assert not loaded.training
+    for name, tensor in loaded.state_dict().items():
+        torch.testing.assert_close(tensor, halved[name].to(tensor.dtype))
+
+
+def test_other_weights_are_refused_by_what_they_look_like(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_weights(path, MMPM(MMPM_CONFIGS["mmpm-tiny"]).state_dict())
+    with pytest.raises(CheckpointError, match="holds no SAM, it looks like mmpm-tiny"):
+        load_sam(path)
+    save_weights(path, {"image_encoder.layer8.x": torch.zeros(1)}, overwrite=True)
+    with pytest.raises(CheckpointError, match="does not fit sam-tiny"):
+        load_sam(path, "sam-tiny")
+
+
+def test_an_encoder_begins_as_that_of_an_mmpm() -> None:
+    mmpm, sam = MMPM(MMPM_CONFIGS["mmpm-tiny"]), build_sam(CONFIGS["sam-tiny"])
+    before = sam.image_encoder.layer32[0].conv1[0].weight.clone()
+    begin_encoder(sam.image_encoder, mmpm.state_dict(), "mmpm")
+    torch.testing.assert_close(
+        sam.image_encoder.layer8[1].conv2[0].weight, mmpm.image_encoder.layer8[1].conv2[0].weight
+    )
+    torch.testing.assert_close(sam.image_encoder.layer32[0].conv1[0].weight, before)
+    with pytest.raises(CheckpointError, match="no image encoder of this kind"):
+        begin_encoder(sam.image_encoder, {"key_proj.weight": torch.zeros(1)}, "other")
+    with pytest.raises(CheckpointError, match="no image encoder of this kind"):
+        begin_encoder(sam.image_encoder, {"image_encoder.stem.0.weight": torch.zeros(1, 3, 3, 3)}, "other")
