@@ -80,15 +80,22 @@ class SharedDecoder:
         """Upscaled image side times the weights that each of the three mask tokens (P, 3, C) gives."""
         networks = self._decoder.output_hypernetworks_mlps[1:]
         weights = torch.stack([network(state) for network, state in zip(networks, states.unbind(1), strict=True)], 2)
-        first, norm, activation, second, last_activation = self._decoder.output_upscaling
-        small = _double(first, keys)
-        small = F.layer_norm(small, small.shape[-1:], norm.weight, norm.bias, norm.eps)
-        large = last_activation(_double(second, activation(small)))
         prompts, (height, width) = len(keys), size
-        logits = torch.bmm(large.flatten(1, 3), weights)
+        # Upscaling multiplies a position's numbers by eight: on a CPU one prompt at a time stays in the cache.
+        pieces = 1 if keys.device.type == "cpu" else prompts
+        logits = torch.cat(
+            [self._upscale(k) @ w for k, w in zip(keys.split(pieces), weights[:, None].split(pieces), strict=True)]
+        )
         # (P, y, x, y2, x2, y4, x4, masks) -> (P, masks, y y2 y4, x x2 x4)
         placed = logits.view(prompts, height, width, 2, 2, 2, 2, -1).permute(0, 7, 1, 3, 5, 2, 4, 6)
         return placed.reshape(prompts, -1, 4 * height, 4 * width)
+
+    def _upscale(self, keys: Tensor) -> Tensor:
+        """(..., n, C) -> (..., n, 16, C / 8): each position's four by four pixels, halved twice."""
+        first, norm, activation, second, last_activation = self._decoder.output_upscaling
+        small = _double(first, keys)
+        small = activation(F.layer_norm(small, small.shape[-1:], norm.weight, norm.bias, norm.eps))
+        return last_activation(_double(second, small)).flatten(-3, -2)
 
 
 def _layer(layer: Any, queries: Tensor, keys: Tensor, tokens: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
