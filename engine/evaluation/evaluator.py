@@ -5,12 +5,14 @@ Knows sources, protocols and reports. Opens no files: who wants several processe
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from engine.errors import EvaluationError
+from engine.errors import EvaluationError, MugvosError
 from engine.evaluation.matching import match_clips
+from engine.evaluation.meta import Meta
 from engine.evaluation.plan import ClipPlan, Problem, Unit
 from engine.evaluation.pool import Opener, Scored, Scorer, processes_worth, score_in_processes
 from engine.evaluation.protocols import Protocol, find_protocol
 from engine.evaluation.report import ClipScore, Report, TrackScore
+from engine.evaluation.settings import ClipTask, Match, Settings
 from engine.evaluation.sources import LastClip, Masks
 from engine.evaluation.words import first_of, missing_clips, missing_frames, some, too_short
 
@@ -24,6 +26,10 @@ def evaluate(
     protocol: str = "mug",
     *,
     strict: bool = False,
+    keep_going: bool = False,
+    match: Match = "auto",
+    resize: bool = False,
+    meta: Meta | None = None,
     clips: Collection[str] | None = None,
     jobs: int = 1,
     openers: tuple[Opener, Opener] | None = None,
@@ -32,17 +38,20 @@ def evaluate(
     """Score predictions against the truth.
 
     protocol: a name of `engine.evaluation.protocols.PROTOCOLS`. A missing prediction scores 0 and is listed in the
-    report; `strict` raises instead. clips: the only true clips to judge. jobs: processes at most, used only with
-    `openers`, by which each process opens predictions and truth for itself, and only where the work is worth it.
+    report; `strict` raises instead. keep_going: a clip that cannot be read is left out and listed. match: how tracks
+    are paired; resize: bring predictions to the size of the truth; meta: what the data set says of its objects (see
+    `engine.evaluation.meta`). clips: the only true clips to judge. jobs: processes at most, used only with `openers`,
+    by which each process opens predictions and truth for itself, and only where the work is worth it.
     Raises EvaluationError if nothing can be compared, sizes differ, or (strict) anything is missing.
     """
-    work = _Evaluation(LastClip(pred), LastClip(truth, clips), find_protocol(protocol), strict)
+    settings = Settings(match, resize, strict, keep_going, meta or Meta())
+    work = _Evaluation(LastClip(pred), LastClip(truth, clips), find_protocol(protocol), settings)
     if openers is not None and jobs > 1:
         jobs = processes_worth(work.pixels(), jobs)
     if openers is not None and jobs > 1:
-        results = score_in_processes(list(work.units()), *openers, jobs)
+        results = score_in_processes(list(work.units()), *openers, jobs, keep_going)
     else:
-        results = map(Scorer(work.pred, work.truth), work.units())
+        results = map(Scorer(work.pred, work.truth, keep_going), work.units())
     for scored in results:
         work.take(scored)
         if on_progress is not None:
@@ -53,9 +62,12 @@ def evaluate(
 class _Evaluation:
     """One evaluation under way: what belongs together, what was planned, what was scored and what was odd."""
 
-    def __init__(self, pred: LastClip, truth: LastClip, rules: Protocol, strict: bool) -> None:
-        self.pred, self.truth, self.rules, self.strict = pred, truth, rules, strict
+    def __init__(self, pred: LastClip, truth: LastClip, rules: Protocol, settings: Settings) -> None:
+        self.pred, self.truth, self.rules, self.settings = pred, truth, rules, settings
+        if rules.needs_meta and not settings.meta.objects:
+            raise EvaluationError(f"protocol {rules.name} needs the meta file of the data set", "name it with --meta")
         self.pairs = _matched(truth, pred)
+        self.failed: set[str] = set()
         self.problems: list[Problem] = []
         self.oddities: list[str] = []
         self.planned, self.done = 0, 0
@@ -71,14 +83,32 @@ class _Evaluation:
     def units(self) -> Iterator[Unit]:
         """Plans clip after clip, each only when its turn comes, so that planning and scoring share its readers."""
         for name in self.truth.clips:
-            plan = self.rules.plan_clip(name, self.truth, self.pairs.get(name), self.pred)
+            plan = self._plan(ClipTask(name, self.truth, self.pairs.get(name), self.pred, self.settings))
             self.plans[name] = plan
             self.planned += sum(len(unit.tracks) for unit in plan.units)
             self._add(plan.problems)
             yield from plan.units
 
+    def _plan(self, task: ClipTask) -> ClipPlan:
+        """What is to be judged of a clip; nothing where it cannot be read and the others shall go on."""
+        try:
+            return self.rules.plan_clip(task)
+        except MugvosError as error:
+            if not self.settings.keep_going:
+                raise
+            self._fail(task.name, error.what)
+            return ClipPlan()
+
+    def _fail(self, clip: str, fault: str) -> None:
+        if clip not in self.failed:
+            self.problems.append(Problem(fault if clip in fault else f"{clip}: {fault}", "clip left out"))
+        self.failed.add(clip)
+
     def take(self, scored: Scored) -> None:
         """The scores of one unit."""
+        if scored.fault is not None:
+            self._fail(scored.clip, scored.fault)
+            return
         self.scores[scored.clip] += scored.tracks
         self.done += len(scored.tracks)
         self.oddities += scored.notes
@@ -90,16 +120,25 @@ class _Evaluation:
 
     def report(self) -> Report:
         """All together. Raises EvaluationError if no track had a frame to judge."""
-        short = {name: [t.name for t in tracks if not t.frames] for name, tracks in self.scores.items()}
-        self._add([too_short(name, tracks) for name, tracks in short.items() if tracks])
-        judged = {name: tuple(t for t in tracks if t.frames) for name, tracks in self.scores.items()}
-        clips = tuple(ClipScore(name, tracks) for name, tracks in judged.items() if tracks)
+        clips = self._judged()
         if not clips:
             reason = self.problems[0].text if self.problems else "the truth holds no mask"
             raise EvaluationError(
                 f"nothing to judge: {reason}", f"protocol {self.rules.name} judges {self.rules.judged}"
             )
-        return Report(self.rules.name, clips, tuple(self.problems), tuple(self._notes()))
+        summary = self.rules.summarise(clips)
+        notes = (*self._notes(), *summary.notes)
+        return Report(self.rules.name, clips, tuple(self.problems), notes, summary.headline, summary.metrics)
+
+    def _judged(self) -> tuple[ClipScore, ...]:
+        """Clips with the tracks that count; tracks without a judged frame are listed."""
+        scores = {name: tracks for name, tracks in self.scores.items() if name not in self.failed}
+        if self.rules.only_seen:
+            scores = {name: [track for track in tracks if _is_seen(track)] for name, tracks in scores.items()}
+        short = {name: [t.name for t in tracks if not t.frames] for name, tracks in scores.items()}
+        self._add([too_short(name, tracks) for name, tracks in short.items() if tracks])
+        judged = {name: tuple(t for t in tracks if t.frames) for name, tracks in scores.items()}
+        return tuple(ClipScore(name, tracks) for name, tracks in judged.items() if tracks)
 
     def _notes(self) -> list[str]:
         used = set(self.pairs.values())
@@ -113,8 +152,13 @@ class _Evaluation:
         """Note problems. Raises EvaluationError at the first missing prediction where all are wanted."""
         self.problems += problems
         missing = [problem.fault for problem in problems if problem.missing]
-        if self.strict and missing:
+        if self.settings.strict and missing:
             raise EvaluationError(missing[0], "complete the predictions, or leave out --strict")
+
+
+def _is_seen(track: TrackScore) -> bool:
+    """Whether the truth shows the track in any judged frame."""
+    return track.traits is None or track.traits.area > 0
 
 
 def _matched(truth: Masks, pred: Masks) -> dict[str, str]:

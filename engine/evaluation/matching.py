@@ -13,6 +13,7 @@ from engine.names import natural_key
 from engine.types import Track
 
 Side = Literal["truth", "predicted"]
+Rule = Literal["auto", "name", "number"]
 
 
 def match_clips(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, str]:
@@ -27,14 +28,20 @@ def match_clips(truth: Sequence[str], predicted: Sequence[str]) -> dict[str, str
     return pairs
 
 
-def match_tracks(truth: Sequence[Track], predicted: Sequence[Track], labels: Side | None = None) -> dict[int, int]:
-    """True track id -> predicted track id.
+def match_tracks(
+    truth: Sequence[Track], predicted: Sequence[Track], labels: Side | None = None, rule: Rule = "auto"
+) -> dict[int, int]:
+    """True track id -> predicted track id. rule: "name" or "number" alone, or "auto":
 
     By name if any name agrees; else by the number at the end of the names (`track_003` and `3`). `labels` says which
     side has the values of label images for ids: value i is then the i-th track by name of the other side, from 1,
-    unless all numbers agree. What
-    has neither names nor numbers in common is paired in order if both sides have equally many tracks.
+    unless all numbers agree. What has neither names nor numbers in common is paired in order if both sides have equally
+    many tracks.
     """
+    if rule == "name":
+        return _by_key({t.name: t.id for t in truth}, {t.name: t.id for t in predicted})
+    if rule == "number":
+        return _by_number(truth, predicted, whole=False)
     return (
         _by_key({t.name: t.id for t in truth}, {t.name: t.id for t in predicted})
         or _by_number(truth, predicted, whole=labels is not None)

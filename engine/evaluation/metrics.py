@@ -24,7 +24,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """What J and F are made of, each int64 (N,): one number a mask pair."""
+    """What J and F are made of, each int64 (N,): one number a mask pair. `area_truth` are pixels of the true mask."""
 
     intersection: Counts
     union: Counts
@@ -32,10 +32,11 @@ class PixelCounts:
     boundary_truth: Counts
     matched_predicted: Counts
     matched_truth: Counts
+    area_truth: Counts
 
     def region(self) -> Scores:
         """J in [0, 1], float64 (N,): intersection over union, 1 where both masks are empty."""
-        return np.divide(self.intersection, self.union, out=np.ones(len(self.union)), where=self.union > 0)
+        return np.divide(self.intersection, self.union, out=np.ones(self.union.shape), where=self.union > 0)
 
     def boundary(self) -> Scores:
         """F in [0, 1], float64 (N,): harmonic mean of boundary precision and recall.
@@ -48,7 +49,7 @@ class PixelCounts:
         precision[(self.boundary_truth == 0) & (self.boundary_predicted > 0)] = 0
         recall[(self.boundary_predicted == 0) & (self.boundary_truth > 0)] = 0
         total = precision + recall
-        return np.divide((2 * precision) * recall, total, out=np.zeros(len(total)), where=total > 0)
+        return np.divide((2 * precision) * recall, total, out=np.zeros(total.shape), where=total > 0)
 
 
 def boundary_tolerance(height: int, width: int) -> int:
@@ -74,7 +75,7 @@ def count_packed(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelC
     count, height, _ = truth.shape
     window = occupied([predicted, truth])
     if window is None:
-        return PixelCounts(*np.zeros((6, count), np.int64))
+        return PixelCounts(*np.zeros((7, count), np.int64))
     rows, columns = window
     both = to_words(np.concatenate([predicted[:, rows, columns], truth[:, rows, columns]]))
     last_column = width - 1 - columns.start * BYTE if columns.stop * BYTE >= width else None
@@ -83,7 +84,13 @@ def count_packed(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelC
     P, G = both[..., :count], both[..., count:]
     total, matched = count_bits(edges), count_bits(edges & np.roll(near, count, axis=-1))
     return PixelCounts(
-        count_bits(P & G), count_bits(P | G), total[:count], total[count:], matched[:count], matched[count:]
+        count_bits(P & G),
+        count_bits(P | G),
+        total[:count],
+        total[count:],
+        matched[:count],
+        matched[count:],
+        count_bits(G),
     )
 
 
@@ -94,4 +101,4 @@ def score_masks(predicted: BoolArray, truth: BoolArray, void: BoolArray | None =
 
 
 def _share(part: Counts, whole: Counts, empty: BoolArray) -> Scores:
-    return np.divide(part, whole, out=np.ones(len(whole)), where=~empty)
+    return np.divide(part, whole, out=np.ones(whole.shape), where=~empty)

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.evaluation.matching import Side, match_frames, match_tracks
+from engine.evaluation.overlap import match_by_overlap
 from engine.evaluation.plan import INDEX_MAPS
+from engine.evaluation.settings import ClipTask
 from engine.evaluation.sources import Masks
+from engine.evaluation.traps import refuse_grey_of_palette
 from engine.store.source import ClipMasks
 from engine.types import Track
 
@@ -42,18 +45,27 @@ class Pairing:
         return tuple((frame, self.frames.get(frame)) for frame in frames)
 
 
-def pair(clip: ClipMasks, tracks: Sequence[Track], truth: Masks, name: str | None, source: Masks) -> Pairing:
-    """Hold `tracks` of a true clip against the predicted clip `name` of `source`."""
-    if name is None:
+def pair(task: ClipTask, tracks: Sequence[Track], matched: bool = True) -> Pairing:
+    """Hold `tracks` of a true clip against its prediction. `matched`: whether tracks are paired too."""
+    clip = task.clip
+    if task.predicted_name is None:
         return Pairing(clip, None, {}, {})
-    predicted = source.clip(name)
-    labels: Side | None = None
-    if has_label_images(truth, source):
-        labels = "predicted" if has_label_images(source) else "truth"
-    pairs = match_tracks(tracks, predicted.tracks, labels)
-    return Pairing(clip, predicted, pairs, match_frames(clip.frames, predicted.frames))
+    predicted = task.predicted.clip(task.predicted_name)
+    frames = match_frames(clip.frames, predicted.frames)
+    return Pairing(clip, predicted, _pairs(task, tracks, predicted, frames) if matched else {}, frames)
 
 
 def has_label_images(*sources: Masks) -> bool:
     """Whether any of the sources holds one label image a frame."""
     return any(source.format in INDEX_MAPS for source in sources)
+
+
+def _pairs(task: ClipTask, tracks: Sequence[Track], predicted: ClipMasks, frames: dict[int, int]) -> dict[int, int]:
+    if task.settings.match == "overlap":
+        return match_by_overlap(task.clip, tracks, predicted, frames)
+    labels: Side | None = None
+    if has_label_images(task.truth, task.predicted):
+        labels = "predicted" if has_label_images(task.predicted) else "truth"
+    if has_label_images(task.truth) and has_label_images(task.predicted):
+        refuse_grey_of_palette(task.name, tracks, predicted.tracks)
+    return match_tracks(tracks, predicted.tracks, labels, task.settings.match)

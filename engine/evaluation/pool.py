@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
+from engine.errors import MugvosError
 from engine.evaluation.plan import Unit
 from engine.evaluation.report import TrackScore
 from engine.evaluation.scoring import score_unit
@@ -24,22 +25,28 @@ PIXELS_WORTH_A_PROCESS = 4e8
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of a unit: its clip, its tracks, and what the readers found odd on the way."""
+    """What became of a unit: its clip, its tracks, what the readers found odd, and the fault that ended it, if any."""
 
     clip: str
     tracks: list[TrackScore]
     notes: list[str]
+    fault: str | None = None
 
 
 class Scorer:
-    """Scores units one after another."""
+    """Scores units one after another. keep_going: a mask that cannot be read ends its unit, not the evaluation."""
 
-    def __init__(self, predicted: LastClip, truth: LastClip) -> None:
-        self._predicted, self._truth = predicted, truth
+    def __init__(self, predicted: LastClip, truth: LastClip, keep_going: bool = False) -> None:
+        self._predicted, self._truth, self._keep_going = predicted, truth, keep_going
 
     def __call__(self, unit: Unit) -> Scored:
-        predicted = self._predicted.clip(unit.predicted_clip) if unit.predicted_clip is not None else None
-        tracks = score_unit(unit, predicted, self._truth.clip(unit.clip))
+        try:
+            predicted = self._predicted.clip(unit.predicted_clip) if unit.predicted_clip is not None else None
+            tracks = score_unit(unit, predicted, self._truth.clip(unit.clip))
+        except MugvosError as error:
+            if not self._keep_going:
+                raise
+            return Scored(unit.clip, [], [], error.what)
         return Scored(unit.clip, tracks, self._predicted.taken_notes() + self._truth.taken_notes())
 
 
@@ -48,9 +55,11 @@ def processes_worth(pixels: float, jobs: int) -> int:
     return max(1, min(jobs, int(pixels / PIXELS_WORTH_A_PROCESS)))
 
 
-def score_in_processes(units: Sequence[Unit], predicted: Opener, truth: Opener, jobs: int) -> Iterator[Scored]:
+def score_in_processes(
+    units: Sequence[Unit], predicted: Opener, truth: Opener, jobs: int, keep_going: bool = False
+) -> Iterator[Scored]:
     """The scores of all units, in order. The first error stops the rest and is raised here."""
-    executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (predicted, truth))
+    executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (predicted, truth, keep_going))
     try:
         yield from executor.map(_score, units, chunksize=max(1, len(units) // (jobs * 8)))
     finally:
@@ -60,10 +69,10 @@ def score_in_processes(units: Sequence[Unit], predicted: Opener, truth: Opener, 
 _scorer: list[Scorer] = []
 
 
-def _begin(predicted: Opener, truth: Opener) -> None:
+def _begin(predicted: Opener, truth: Opener, keep_going: bool) -> None:
     """In each process: an interrupt is the parent's to handle."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _scorer[:] = [Scorer(LastClip(predicted()), LastClip(truth()))]
+    _scorer[:] = [Scorer(LastClip(predicted()), LastClip(truth()), keep_going)]
 
 
 def _score(unit: Unit) -> Scored:

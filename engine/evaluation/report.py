@@ -4,13 +4,14 @@ Knows numbers and names. Draws nothing. Every track weighs the same in the headl
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from engine.evaluation.metrics import Scores
 from engine.evaluation.plan import Problem
-from engine.evaluation.statistics import Statistics, mean, summarise
+from engine.evaluation.statistics import Statistics, mean, stability, summarise
+from engine.evaluation.traits import MOTIONS, OCCLUSIONS, SIZES, Traits
 
 SCHEMA = 1
 CSV_COLUMNS = ("video", "track", "frames", "J", "F", "J&F", "J-Recall", "F-Recall", "J-Decay", "F-Decay")
@@ -35,7 +36,8 @@ class Mean:
 class TrackScore:
     """One track: J and F of its judged frames (float64 in time order), and those that had no prediction.
 
-    `predicted` is False where no frame had one.
+    `predicted` is False where no frame had one. `group` is what the protocol averages apart. `proposal` is the name of
+    the predicted track where an assignment found it (None: an empty mask), `place` its place among the proposals.
     """
 
     id: int
@@ -45,6 +47,11 @@ class TrackScore:
     F: Scores
     missing: tuple[int, ...] = ()
     predicted: bool = True
+    group: str = ""
+    level: int = 0
+    traits: Traits | None = None
+    proposal: str | None = None
+    place: int | None = None
 
     @cached_property
     def region(self) -> Statistics:
@@ -58,8 +65,13 @@ class TrackScore:
     def mean(self) -> Mean:
         return Mean(self.region.mean, self.boundary.mean)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {
+    @cached_property
+    def stability(self) -> float:
+        """V of LVOS: how much (J + F) / 2 varies over the frames, lower is steadier."""
+        return stability((self.J + self.F) / 2)
+
+    def as_dict(self, per_frame: bool = False) -> dict[str, Any]:
+        document: dict[str, Any] = {
             "id": self.id,
             "name": self.name,
             **self.mean.as_dict(),
@@ -67,8 +79,20 @@ class TrackScore:
             "F-Recall": self.boundary.recall,
             "J-Decay": self.region.decay,
             "F-Decay": self.boundary.decay,
+            "V": self.stability,
             "frames": len(self.frames),
+            "missing": len(self.missing),
+            "level": self.level,
         }
+        if self.group:
+            document["group"] = self.group
+        if self.place is not None:
+            document["proposal"] = self.proposal
+        if self.traits is not None:
+            document |= {"size": self.traits.size, "motion": self.traits.motion, "occlusion": self.traits.occlusion}
+        if per_frame:
+            document["per_frame"] = {"frame": list(self.frames), "J": self.J.tolist(), "F": self.F.tolist()}
+        return document
 
 
 @dataclass(frozen=True)
@@ -82,18 +106,25 @@ class ClipScore:
     def mean(self) -> Mean:
         return mean_of(self.tracks)
 
-    def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "mean": self.mean.as_dict(), "tracks": [track.as_dict() for track in self.tracks]}
+    def as_dict(self, per_frame: bool = False) -> dict[str, Any]:
+        tracks = [track.as_dict(per_frame) for track in self.tracks]
+        return {"name": self.name, "mean": self.mean.as_dict(), "tracks": tracks}
 
 
 @dataclass(frozen=True)
 class Report:
-    """A whole evaluation. `problems` keep the score from covering the whole truth, `notes` are worth knowing."""
+    """A whole evaluation. `problems` keep the score from covering the whole truth, `notes` are worth knowing.
+
+    `headline` is the protocol's own mean where it is not that over all tracks; `metrics` are its further figures, by
+    the names that its reference tool gives them.
+    """
 
     protocol: str
     clips: tuple[ClipScore, ...]
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    headline: Mean | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def tracks(self) -> list[TrackScore]:
@@ -101,23 +132,28 @@ class Report:
 
     @property
     def mean(self) -> Mean:
-        """The headline: mean over all tracks of all clips."""
-        return mean_of(self.tracks)
+        """The headline: the protocol's own, else the mean over all tracks of all clips."""
+        return self.headline or mean_of(self.tracks)
 
     @property
     def complete(self) -> bool:
         """Whether every judged frame had a prediction."""
         return not any(problem.missing for problem in self.problems)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON document, schema 1. Scores in 0..1; `frames` counts judged frames; later versions only add keys."""
+    def as_dict(self, per_frame: bool = False) -> dict[str, Any]:
+        """The JSON document, schema 1. Scores in 0..1; `frames` counts judged frames; later versions only add keys.
+
+        per_frame: each track with the J and F of every judged frame.
+        """
         return {
             "schema": SCHEMA,
             "protocol": self.protocol,
             "mean": self.mean.as_dict(),
-            "clips": [clip.as_dict() for clip in self.clips],
+            "clips": [clip.as_dict(per_frame) for clip in self.clips],
             "problems": [problem.text for problem in self.problems],
             "notes": list(self.notes),
+            "metrics": self.metrics,
+            "breakdown": {by: [row.as_dict() for row in rows] for by, rows in breakdown(self.tracks).items()},
         }
 
     def csv_rows(self) -> Iterator[tuple[str | int | float, ...]]:
@@ -140,7 +176,42 @@ class Report:
             else:
                 rows.append((clip.name, len(clip.tracks), *_cells(clip.tracks)))
         total = len(self.tracks)
-        return [*rows, ("all", f"{total} tracks" if per_track else total, *_cells(self.tracks))]
+        return [*rows, ("all", f"{total} tracks" if per_track else total, *_cells(self.tracks, self.mean))]
+
+    def worst(self, count: int) -> list[tuple[str, TrackScore]]:
+        """The `count` tracks of lowest J&F with the names of their clips, the worst first."""
+        tracks = [(clip.name, track) for clip in self.clips for track in clip.tracks]
+        return sorted(tracks, key=lambda item: item[1].mean.j_and_f)[:count]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tracks that have something in common, and their mean."""
+
+    name: str
+    tracks: int
+    mean: Mean
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"group": self.name, "tracks": self.tracks, **self.mean.as_dict()}
+
+
+def breakdown(tracks: Sequence[TrackScore]) -> dict[str, list[Group]]:
+    """Means by mask size, level in the tree of tracks, motion and occlusion of the true tracks; see `traits`.
+
+    Groups without a track are left out.
+    """
+    known = [(track, track.traits) for track in tracks if track.traits is not None]
+    by: dict[str, dict[str, list[TrackScore]]] = {
+        "size": {name: [t for t, traits in known if traits.size == name] for name in SIZES},
+        "level": {str(level): [t for t in tracks if t.level == level] for level in sorted({t.level for t in tracks})},
+        "motion": {name: [t for t, traits in known if traits.motion == name] for name in MOTIONS},
+        "occlusion": {name: [t for t, traits in known if traits.occlusion == name] for name in OCCLUSIONS},
+    }
+    return {
+        what: [Group(name, len(members), mean_of(members)) for name, members in groups.items() if members]
+        for what, groups in by.items()
+    }
 
 
 def mean_of(tracks: Sequence[TrackScore]) -> Mean:
@@ -148,8 +219,8 @@ def mean_of(tracks: Sequence[TrackScore]) -> Mean:
     return Mean(mean([track.region.mean for track in tracks]), mean([track.boundary.mean for track in tracks]))
 
 
-def _cells(tracks: Sequence[TrackScore]) -> tuple[int | float, ...]:
-    scores = mean_of(tracks)
+def _cells(tracks: Sequence[TrackScore], scores: Mean | None = None) -> tuple[int | float, ...]:
+    scores = scores or mean_of(tracks)
     return (
         sum(len(track.frames) for track in tracks),
         *(round(100 * x, 1) for x in (scores.j_and_f, scores.J, scores.F)),

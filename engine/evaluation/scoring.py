@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.errors import EvaluationError
+from engine.evaluation.assigned import score_assigned
 from engine.evaluation.bits import pack_rows
 from engine.evaluation.metrics import count_packed
 from engine.evaluation.plan import TrackPlan, Unit
+from engine.evaluation.reading import PairReader
 from engine.evaluation.report import TrackScore
+from engine.evaluation.traits import shared_pixels, traits_of
 from engine.store.source import ClipMasks
 from engine.types import BoolArray, UInt8Array
 
@@ -23,9 +25,10 @@ def score_unit(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> list
 
     clip: the predicted clip, None if there is none. Raises EvaluationError where sizes differ.
     """
-    if clip is not None:
-        _check_sizes(unit.clip, (clip.height, clip.width), (true_clip.height, true_clip.width))
-    scorers = [_TrackScorer(unit, plan, clip, true_clip) for plan in unit.tracks]
+    reader = PairReader(unit, clip, true_clip)
+    if unit.proposals is not None:
+        return score_assigned(unit, reader, unit.proposals)
+    scorers = [_TrackScorer(unit, plan, reader) for plan in unit.tracks]
     for true_frame, frame in unit.frames:
         for scorer in scorers:
             scorer.add(true_frame, frame)
@@ -42,25 +45,27 @@ class _TrackScorer:
 
     unit: Unit
     plan: TrackPlan
-    clip: ClipMasks | None
-    true_clip: ClipMasks
+    reader: PairReader
     begun: bool = False
     turned: bool | None = None
     waiting: tuple[int, int | None, BoolArray, BoolArray | None] | None = None
     pairs: list[tuple[UInt8Array, UInt8Array]] = field(default_factory=list)
+    before: UInt8Array | None = None
     frames: list[int] = field(default_factory=list)
     missing: list[int] = field(default_factory=list)
     J: list[float] = field(default_factory=list)
     F: list[float] = field(default_factory=list)
+    areas: list[int] = field(default_factory=list)
+    overlaps: list[int] = field(default_factory=list)
 
     def add(self, true_frame: int, frame: int | None) -> None:
-        """The next frame of the clip; does nothing where the track is not annotated."""
-        G = self.true_clip.mask(true_frame, self.plan.id)
+        """The next frame of the clip; does nothing where the track is not annotated or not judged."""
+        if self.plan.only is not None and true_frame not in self.plan.only:
+            return
+        G = self.reader.truth(self.plan, true_frame)
         if G is None:
-            if not self.unit.truth_fills:
-                return
-            G = np.zeros((self.true_clip.height, self.true_clip.width), bool)
-        void = self.true_clip.void(true_frame) if self.unit.void else None
+            return
+        void = self.reader.void(true_frame)
         if not self.unit.trim:
             self._judge(true_frame, frame, G, void)
             return
@@ -72,26 +77,36 @@ class _TrackScorer:
     def finish(self) -> TrackScore:
         """The scores in time order; frames without a prediction scored 0."""
         self._flush()
+        absent = set(self.missing)
+        scored = np.array([frame not in absent for frame in self.frames], bool)
         return TrackScore(
             id=self.plan.id,
             name=self.plan.name,
             frames=tuple(self.frames),
-            J=np.array(self.J),
-            F=np.array(self.F),
+            J=np.where(scored, self.J, 0.0),
+            F=np.where(scored, self.F, 0.0),
             missing=tuple(self.missing),
-            predicted=self.clip is not None and (self.plan.predicted is not None or self.plan.absent_is_empty),
+            predicted=self._is_predicted(),
+            group=self.plan.group,
+            level=self.plan.level,
+            traits=traits_of(self.areas, self.overlaps),
         )
 
+    def _is_predicted(self) -> bool:
+        plan = self.plan
+        found = plan.predicted is not None or plan.absent_is_empty or plan.pixels != "track"
+        return self.reader.clip is not None and found
+
     def _judge(self, true_frame: int, frame: int | None, G: BoolArray, void: BoolArray | None) -> None:
-        P = self._predicted(frame, G)
+        P = self.reader.predicted(self.plan, frame, true_frame)
+        if self.unit.from_first and not self.begun:
+            if not (G.any() or (P is not None and P.any())):
+                return
+            self.begun = True
         self.frames.append(true_frame)
         if P is None:
-            self._flush()
             self.missing.append(true_frame)
-            self.J.append(0.0)
-            self.F.append(0.0)
-            return
-        _check_sizes(f"{self.unit.clip}/{self.plan.name}, frame {true_frame}", P.shape, G.shape)
+            P = np.zeros_like(G)
         if void is not None:
             P, G = P & ~void, G & ~void
         if self.turned is None:
@@ -103,28 +118,15 @@ class _TrackScorer:
     def _packed(self, mask: BoolArray) -> UInt8Array:
         return pack_rows(mask.T if self.turned else mask)
 
-    def _predicted(self, frame: int | None, G: BoolArray) -> BoolArray | None:
-        """The predicted mask; None if it is missing."""
-        if self.clip is None or frame is None:
-            return None
-        if self.plan.predicted is None:
-            return np.zeros_like(G) if self.plan.absent_is_empty else None
-        P = self.clip.mask(frame, self.plan.predicted)
-        return np.zeros_like(G) if P is None and not self.unit.files else P
-
     def _flush(self) -> None:
-        if self.pairs:
-            predicted, truth = (np.stack(side) for side in zip(*self.pairs, strict=True))
-            counts = count_packed(predicted, truth, self.true_clip.height if self.turned else self.true_clip.width)
-            self.J += counts.region().tolist()
-            self.F += counts.boundary().tolist()
-            self.pairs.clear()
-
-
-def _check_sizes(where: str, predicted: tuple[int, ...], truth: tuple[int, ...]) -> None:
-    if predicted != truth:
-        sizes = [f"{size[1]}x{size[0]}" for size in (predicted, truth)]
-        raise EvaluationError(
-            f"{where}: the prediction is {sizes[0]}, the truth {sizes[1]}",
-            "write the prediction at the size of the truth (nearest neighbour)",
-        )
+        if not self.pairs:
+            return
+        predicted, truth = (np.stack(side) for side in zip(*self.pairs, strict=True))
+        counts = count_packed(predicted, truth, self.reader.shape[0 if self.turned else 1])
+        self.J += counts.region().tolist()
+        self.F += counts.boundary().tolist()
+        self.areas += counts.area_truth.tolist()
+        before = truth[:1] if self.before is None else self.before[None]
+        self.overlaps += shared_pixels(truth, np.concatenate([before, truth[:-1]])).tolist()
+        self.before = truth[-1]
+        self.pairs.clear()

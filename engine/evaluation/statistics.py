@@ -43,3 +43,9 @@ def decay(values: ArrayLike) -> float:
     x = np.asarray(values, np.float64)
     edges = [round(1 + i * (len(x) - 1) / QUARTERS + 1e-10) - 1 for i in range(QUARTERS + 1)]
     return mean(x[: edges[1] + 1]) - mean(x[edges[-2] :])
+
+
+def stability(values: ArrayLike) -> float:
+    """V of LVOS (Hong et al., ICCV 2023): square root of the variance, which the tool rounds to four decimals first."""
+    x = np.asarray(values, np.float64)
+    return float(np.sqrt(np.round(np.var(x), 4))) if len(x) else float("nan")

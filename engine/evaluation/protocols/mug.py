@@ -6,7 +6,7 @@ last annotated frame of a track are left out, as in DAVIS.
 
 from engine.evaluation.pairing import has_label_images, pair
 from engine.evaluation.plan import FILE_PER_MASK, INDEX_MAPS, ClipPlan, TrackPlan, Unit
-from engine.evaluation.sources import Masks
+from engine.evaluation.settings import ClipTask
 from engine.evaluation.words import missing_tracks, some
 
 JUDGED = "every track on its own, without its first and last annotated frame"
@@ -15,26 +15,27 @@ TRACKS_OF_ONE_IMAGE = 8
 """Tracks judged side by side where they come out of the same label images, so that these are decoded once."""
 
 
-def plan_clip(name: str, truth: Masks, predicted_name: str | None, predicted: Masks) -> ClipPlan:
+def plan_clip(task: ClipTask, trim: bool = True) -> ClipPlan:
     """All tracks of the clip, each over its own frames.
 
     A frame of a track is one in which it has a mask, empty or not; in label images every frame is.
     """
-    clip = truth.clip(name)
-    pairing = pair(clip, clip.tracks, truth, predicted_name, predicted)
-    plans = tuple(TrackPlan(t.id, t.name, pairing.tracks.get(t.id)) for t in clip.tracks)
+    clip, name = task.clip, task.name
+    pairing = pair(task, clip.tracks)
+    plans = tuple(TrackPlan(t.id, t.name, pairing.tracks.get(t.id), level=t.level) for t in clip.tracks)
     frames = pairing.numbers(clip.frames)
-    size = TRACKS_OF_ONE_IMAGE if has_label_images(truth, predicted) else 1
+    size = TRACKS_OF_ONE_IMAGE if has_label_images(task.truth, task.predicted) else 1
     units = tuple(
         Unit(
             clip=name,
-            predicted_clip=predicted_name,
+            predicted_clip=task.predicted_name,
             frames=frames,
             tracks=plans[start : start + size],
-            trim=True,
-            truth_fills=truth.format in INDEX_MAPS,
-            files=predicted.format in FILE_PER_MASK,
+            trim=trim,
+            truth_fills=task.truth.format in INDEX_MAPS,
+            files=task.predicted.format in FILE_PER_MASK,
             void=True,
+            resize=task.settings.resize,
         )
         for start in range(0, len(plans), size)
     )

@@ -86,10 +86,14 @@ class DavisClip:
 
     def void(self, frame: int) -> BoolArray | None:
         """Pixels of value 255 where that means void; None if there are none."""
-        if frame not in self._files or self.one_object:
+        if frame not in self._files or self.one_object or VOID not in self._present(frame):
             return None
         void: BoolArray = self._values(frame) == VOID
-        return void if void.any() else None
+        return void
+
+    def values(self, frame: int) -> UInt8Array:
+        """The label image itself, uint8 (height, width)."""
+        return self._values(frame)
 
     def records(self, frame: int | None = None, track: int | None = None) -> Iterator[MaskRecord]:
         """In order of frame then track."""
