@@ -60,7 +60,7 @@ def test_vos_benchmark_means_equal_the_reference() -> None:
         for side, arrays in (("pred", predicted), ("gt", truth)):
             clips[side].append(MemoryClip(case, {f"t{k}": dict(enumerate(m)) for k, m in enumerate(arrays)}))
     mean = evaluate(MemorySource(clips["pred"]), MemorySource(clips["gt"]), "vos-benchmark").mean
-    assert (100 * mean.J, 100 * mean.F) == pytest.approx((wanted["J"], wanted["F"]), abs=1e-9)
+    assert pytest.approx((wanted["J"], wanted["F"]), abs=1e-9) == (100 * mean.J, 100 * mean.F)
 
 
 LVOS = golden.document("case_lvos")
@@ -106,7 +106,7 @@ def test_lvos_equals_the_reference(task: str, tmp_path: Path) -> None:
         by_place = sorted(clip.tracks, key=lambda track: track.id if track.place is None else track.place)
         for number, track in enumerate(by_place, 1):
             figures = wanted["per_object"][f"{clip.name}_{number if track.place is not None else track.id}"]
-            assert (track.mean.J, track.mean.F) == pytest.approx((figures["J"], figures["F"]), abs=1e-9)
+            assert pytest.approx((figures["J"], figures["F"]), abs=1e-9) == (track.mean.J, track.mean.F)
             assert track.stability == pytest.approx(figures["V"], abs=1e-9)
 
 
@@ -114,7 +114,7 @@ def test_without_unseen_objects_the_headline_is_the_plain_mean(tmp_path: Path) -
     meta = Meta(lvos_meta(tmp_path).objects)
     report = evaluate(lvos_source("pred"), lvos_source("gt"), "lvos", meta=meta)
     assert np.isnan(report.metrics["J&F-Mean"])
-    assert report.mean.J == pytest.approx(np.mean([track.mean.J for track in report.tracks]))
+    assert pytest.approx(np.mean([track.mean.J for track in report.tracks])) == report.mean.J
     assert any("unseen" in note for note in report.notes)
 
 
