@@ -1,0 +1,1 @@
+"""The data collection pipeline: from raw video to mask tracks of every granularity, with nobody in the loop."""
