@@ -25,6 +25,8 @@ SECONDARY = 0.25
 class SAMTask:
     """Batches are images (B, 3, S, S) in [0, 1] and masks (B, K, S, S) in {0, 1}; S is the input side of `model`."""
 
+    draws_per_clip = True
+
     def __init__(self, model: Sam, config: SAMConfig, settings: TrainSettings) -> None:
         """config: the sizes that are saved; its input side may differ from the one trained at."""
         self.model = model
@@ -62,7 +64,8 @@ class SAMTask:
             dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand_as(embedding)
         else:
             dense = encoder.mask_downscaling(shown)
-        return decode(self.model.mask_decoder, embedding, encoder.get_dense_pe(), tokens, dense)
+        logits, quality = decode(self.model.mask_decoder, embedding, encoder.get_dense_pe(), tokens, dense)
+        return logits.float(), quality.float()
 
     def _correction(self, answer: Tensor, truth: Tensor, generator: torch.Generator) -> Tensor:
         """One more point token (P, 1, C) for each prompt, where the answer is wrong."""

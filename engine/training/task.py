@@ -15,7 +15,12 @@ class Outcome(NamedTuple):
 
 
 class Task(Protocol):
-    """One kind of model in training."""
+    """One kind of model in training.
+
+    draws_per_clip: whether `step` draws something for each clip, rather than once for all of them.
+    """
+
+    draws_per_clip: bool
 
     @property
     def model(self) -> nn.Module:

@@ -12,6 +12,7 @@ from engine.errors import CheckpointError, MugvosError
 from engine.training.average import WeightAverage
 from engine.training.loop import Progress, Trainer
 from engine.training.mixture import Mixture
+from engine.training.mmpm_task import MMPMTask
 from engine.training.step import StepResult, training_step
 
 
@@ -37,7 +38,7 @@ def weights(run: Trainer) -> dict[str, Tensor]:
 def test_one_batch_is_learned(tmp_path: Path) -> None:
     wanted = settings(steps=80, learning_rate=1e-2, warmup=2, hard_from=1000, hard_to=1001, checkpoint_every=1000)
     batch = OneBatch(wanted.clips, 2)
-    run = Trainer(network(), batch, wanted, tmp_path / "run.pt")
+    run = Trainer(MMPMTask(network(), wanted), batch, wanted, tmp_path / "run.pt")
 
     @torch.no_grad()
     def judged() -> StepResult:
@@ -109,7 +110,7 @@ def test_a_checkpoint_of_something_else_is_named(tmp_path: Path) -> None:
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(tmp_path: Path) -> None:
     wanted = settings()
     source = OneBatch(wanted.clips, 2)
-    run = Trainer(network(), source, wanted, tmp_path / "run.pt")
+    run = Trainer(MMPMTask(network(), wanted), source, wanted, tmp_path / "run.pt")
     run._advance()
     source.images = torch.full_like(source.images, float("nan"))
     before = {name: tensor.clone() for name, tensor in run.average.state.items()}

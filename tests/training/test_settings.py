@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from engine.errors import UsageError
-from engine.training.loop import learning_rate
 from engine.training.motion import MotionRange
+from engine.training.optimisation import learning_rate
 from engine.training.settings import TrainSettings
 from engine.training.synthesis import SynthesisConfig
 

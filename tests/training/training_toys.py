@@ -10,6 +10,7 @@ from torch import Tensor
 from engine.models.mmpm.config import CONFIGS, ConvConfig
 from engine.models.mmpm.network import MMPM
 from engine.training.loop import Trainer
+from engine.training.mmpm_task import MMPMTask
 from engine.training.settings import TrainSettings
 from engine.training.synthesis import SynthesisConfig, Synthesizer
 
@@ -42,7 +43,7 @@ def trainer(checkpoint: Path, **more: Any) -> Trainer:
     """A run on synthetic clips."""
     wanted = settings(**more)
     clips = Synthesizer(wanted.clips, None, torch.Generator().manual_seed(wanted.seed))
-    return Trainer(network(), clips, wanted, checkpoint)
+    return Trainer(MMPMTask(network(), wanted), clips, wanted, checkpoint)
 
 
 class OneBatch:

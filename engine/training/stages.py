@@ -1,0 +1,37 @@
+"""The paper's two stages as numbers: what holds where the user says nothing else (docs/train.md, "The two stages").
+
+Knows names of settings and their values; what the stages do with data is in `pairs` and `videos`.
+"""
+
+from typing import Any
+
+NEVER = 200_000_000
+"""A step that no run reaches: bootstrapping that begins there never begins."""
+
+_PUBLISHED: dict[str, Any] = {
+    "learning_rate": 1e-5,
+    "schedule": "constant",
+    "weight_decay": 0.05,
+    "warmup": 0,
+    "clip_norm": 0.0,
+    "ema": 0.0,
+    "seed": 14159265,
+    "checkpoint_every": 1000,
+    "size": 384,
+    "frames": 3,
+    "objects": 1,
+}
+
+STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "": {},
+    "static": {**_PUBLISHED, "steps": 200_000, "batch": 3, "hard_from": 200_000, "hard_to": 700_000},
+    "video": {
+        **_PUBLISHED,
+        "steps": 250_000,
+        "batch": 4,
+        "hard_from": NEVER,
+        "hard_to": NEVER + 1,
+        "min_score": 0.9,
+    },
+}
+"""By stage, then by the name of a setting; `size` and `frames` are those of the clips."""
