@@ -144,4 +144,5 @@ class _Table:
             traits=traits_of(areas, overlaps),
             proposal=proposals[at][1] if at < len(proposals) else None,
             place=at,
+            partner=proposals[at][0] if at < len(proposals) else None,
         )

@@ -165,11 +165,11 @@ def _read_truth(truth: Path) -> tuple[dict[ImageId, tuple[int, int]], dict[Image
         sizes[image["id"]] = base.check_size(image.get("height"), image.get("width"), f"{where}: image {image['id']!r}")
     codes: dict[ImageId, bytes] = {}
     for annotation in documents.entries(document, "annotations", where):
-        image: Any = annotation.get("image_id")
-        if image not in sizes or image in codes:
-            fault = "annotated twice" if image in codes else "not listed"
-            raise EvaluationError(f"{where}: image {image!r} is {fault}", "one annotation an image is expected")
-        codes[image] = _counts(annotation, sizes[image], f"{where}: image {image!r}")
+        of: Any = annotation.get("image_id")
+        if of not in sizes or of in codes:
+            fault = "annotated twice" if of in codes else "not listed"
+            raise EvaluationError(f"{where}: image {of!r} is {fault}", "one annotation an image is expected")
+        codes[of] = _counts(annotation, sizes[of], f"{where}: image {of!r}")
     if not codes:
         raise EvaluationError(f"{where}: no annotation in it", "check the path given with --gt")
     return sizes, codes

@@ -61,7 +61,7 @@ def has_label_images(*sources: Masks) -> bool:
 
 
 def _pairs(task: ClipTask, tracks: Sequence[Track], predicted: ClipMasks, frames: dict[int, int]) -> dict[int, int]:
-    if task.settings.match == "overlap":
+    if task.settings.match == "overlap" or (task.settings.match == "auto" and task.is_anonymous):
         return match_by_overlap(task.clip, tracks, predicted, frames)
     labels: Side | None = None
     if has_label_images(task.truth, task.predicted):

@@ -36,8 +36,9 @@ class Mean:
 class TrackScore:
     """One track: J and F of its judged frames (float64 in time order), and those that had no prediction.
 
-    `predicted` is False where no frame had one. `group` is what the protocol averages apart. `proposal` is the name of
-    the predicted track where an assignment found it (None: an empty mask), `place` its place among the proposals.
+    `predicted` is False where no frame had one, `partner` is the id of the predicted track. `group` is what the
+    protocol averages apart. `proposal` is the name of the predicted track where an assignment found it (None: an empty
+    mask), `place` its place among the proposals.
     """
 
     id: int
@@ -52,6 +53,7 @@ class TrackScore:
     traits: Traits | None = None
     proposal: str | None = None
     place: int | None = None
+    partner: int | None = None
 
     @cached_property
     def region(self) -> Statistics:

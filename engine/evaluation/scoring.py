@@ -90,6 +90,7 @@ class _TrackScorer:
             group=self.plan.group,
             level=self.plan.level,
             traits=traits_of(self.areas, self.overlaps),
+            partner=self.plan.predicted,
         )
 
     def _is_predicted(self) -> bool:

@@ -40,6 +40,11 @@ class ClipTask:
     settings: Settings
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether predicted tracks have neither names nor ids of their own."""
+        return bool(getattr(self.predicted, "anonymous", False))
+
+    @property
     def clip(self) -> ClipMasks:
         """The true clip."""
         return self.truth.clip(self.name)

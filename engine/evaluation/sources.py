@@ -41,6 +41,11 @@ class LastClip:
         return self._source.format
 
     @property
+    def anonymous(self) -> bool:
+        """Whether tracks have neither names nor ids of their own (lists of results)."""
+        return bool(getattr(self._source, "anonymous", False))
+
+    @property
     def clips(self) -> Sequence[str]:
         return [name for name in self._source.clips if self._chosen is None or name in self._chosen]
 

@@ -1,19 +1,21 @@
-"""Finding out what holds the masks: a store, a tree of PNGs, a JSON document, lines, or standard input.
+"""Finding out what holds the masks: a store, a tree of PNGs, a JSON document, lines, a zip of these, standard input.
 
 Looks at names and first bytes only; the format's own module then reads and checks.
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.errors import FormatError, StoreError
+from engine.errors import FormatError, MugvosError, StoreError
 from engine.store import ndjson
-from engine.store.formats import base, coco, davis, documents, mugvos, pipeline, sa_v, youtube_vis
+from engine.store.formats import base, coco, davis, documents, mugvos, pipeline, result_lists, sa_v, youtube_vis
 from engine.store.reader import StoreReader, is_hdf5
 from engine.store.source import MaskSource
 from engine.store.spool import STDIO, spool_input
+from engine.store.zipped import UnpackedSource, is_zip, unpack
 
 STORE = "store"
 _READERS: dict[str, Callable[[Path], Any]] = {
@@ -30,7 +32,7 @@ _LOOK_ALIKES = {
     b"\x89PNG": "a PNG image, not a source of tracks",
     b"\xff\xd8\xff": "a JPEG image, not a source of tracks",
     b"\x1aE\xdf\xa3": "a video (Matroska or WebM)",
-    b"PK\x03\x04": "a ZIP archive",
+    b"PK\x03\x04": "a ZIP archive that is cut short",
     b"\x1f\x8b": "a gzip archive",
     b"GIF8": "a GIF",
     b"RIFF": "a video or image (RIFF)",
@@ -42,8 +44,8 @@ _HEAD = 1 << 16
 def open_source(path: str | Path, format: str | None = None) -> MaskSource:
     """The masks of `path`; `.format` of the result says what it was taken for. Close it, or use it in `with`.
 
-    format: one of READABLE to skip the looking. `-` reads a store or NDJSON from standard input. Raises StoreError or
-    FormatError that say what the path looks like.
+    format: one of READABLE to skip the looking. `-` reads a store or NDJSON from standard input; a zip is unpacked into
+    a temporary folder. Raises StoreError or FormatError that say what the path looks like.
     """
     if format is not None and format not in _READERS:
         raise FormatError(f"unknown format {format!r}", f"use one of {', '.join(READABLE)}")
@@ -52,6 +54,8 @@ def open_source(path: str | Path, format: str | None = None) -> MaskSource:
     path = Path(path)
     if not path.exists():
         raise StoreError(f"{path}: no such file or folder", "check the name")
+    if is_zip(path):
+        return _open_zipped(path, format)
     source: MaskSource = _READERS[format or recognise(path)](path)
     return source
 
@@ -59,6 +63,17 @@ def open_source(path: str | Path, format: str | None = None) -> MaskSource:
 def recognise(path: Path) -> str:
     """The name of the format that a file or folder looks like; FormatError with what else it looks like."""
     return _recognise_folder(path) if path.is_dir() else _recognise_file(path)
+
+
+def _open_zipped(path: Path, format: str | None) -> MaskSource:
+    inner, folder = unpack(path)
+    try:
+        source = _READERS[format or recognise(inner)](inner)
+    except MugvosError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        what = error.what.replace(str(inner), str(path)).replace(str(folder), str(path))
+        raise type(error)(what, error.hint) from error
+    return UnpackedSource(source, inner, folder)
 
 
 def _open_spooled(format: str | None) -> MaskSource:
@@ -107,6 +122,9 @@ def _recognise_json(path: Path, head: bytes) -> str:
 def _recognise_document(path: Path) -> str:
     document = documents.load(path)
     if isinstance(document, list):
+        found = result_lists.kind_of(document)
+        if found:
+            return found
         raise FormatError(
             f"{path}: is a list of masks, which looks like one frame of the reference pipeline",
             "name the folder of the clip instead",

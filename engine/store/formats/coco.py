@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.errors import FormatError
-from engine.store.formats import base, documents
+from engine.store.formats import base, documents, result_lists
 from engine.store.formats.options import ExportOptions
 from engine.store.source import ClipMasks, MaskSource
 from engine.types import MaskRecord, Track
@@ -20,14 +20,21 @@ NAME = "coco"
 
 
 class CocoSource(base.Source):
-    """A COCO detection file (a MaskSource)."""
+    """A COCO detection file, or a list of results of one (a MaskSource).
+
+    `listed` is what results lack, from the document they belong to. `anonymous`: tracks have no names and no ids.
+    """
 
     format = NAME
 
-    def __init__(self, path: str | Path, document: Any = None) -> None:
+    def __init__(self, path: str | Path, document: Any = None, listed: result_lists.Listed | None = None) -> None:
         super().__init__(Path(path))
         where = str(path)
         document = documents.load(self.path) if document is None else document
+        self.anonymous = isinstance(document, list)
+        if isinstance(document, list):
+            document = result_lists.completed(document, where, listed)
+        self.listed = {key: document[key] for key in ("videos", "images", "categories") if document.get(key)}
         self._images = _clips_of_images(document, where)
         clip_of = {image["id"]: name for name, images in self._images.items() for image in images}
         self._annotations: dict[str, list[dict[str, Any]]] = {name: [] for name in self._images}

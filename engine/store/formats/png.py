@@ -30,8 +30,9 @@ def read_values(path: Path) -> tuple[UInt8Array, PixelKind]:
             return np.array(image), "palette"
         if image.mode == "L":
             return np.array(image), "grey"
-        what = "16 bits a pixel" if image.mode in _GREY_16 else f"colour ({image.mode})"
-        raise FormatError(f"{path}: a mask image with {what}", _EXPORT)
+        if image.mode in _GREY_16:
+            raise FormatError(f"{path}: a mask image with 16 bits a pixel", _EXPORT)
+        raise FormatError(f"{path}: a mask image with colour ({image.mode})", _colour_hint(image))
 
 
 def read_binary(path: Path) -> tuple[BoolArray, bool]:
@@ -68,6 +69,17 @@ def read_mask_image(path: str | Path, binarize: bool = False) -> dict[int, BoolA
         if upright.mode == "P":
             return split_labels(np.array(upright), "palette", str(path), binarize)
         return split_labels(_grey(upright, path), "grey", str(path), binarize)
+
+
+def _colour_hint(image: Image.Image) -> str:
+    """What to do about a colour image; few flat colours are the expanded palette of a label image."""
+    colours = image.convert("RGB").getcolors(256)
+    if colours is None:
+        return _EXPORT
+    return (
+        f"its {len(colours)} colours look like a palette that OpenCV or imageio expanded, which loses the ids; "
+        "save the ids themselves (Pillow, mode P or L)"
+    )
 
 
 def _grey(image: Image.Image, path: Path) -> np.ndarray:

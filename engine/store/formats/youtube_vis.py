@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.errors import FormatError
-from engine.store.formats import base, documents
+from engine.store.formats import base, documents, result_lists
 from engine.store.formats.options import ExportOptions
 from engine.store.source import ClipMasks, MaskSource
 from engine.types import MaskRecord
@@ -18,14 +18,21 @@ NAME = "youtube-vis"
 
 
 class YouTubeVisSource(base.Source):
-    """A YouTube-VIS file (a MaskSource)."""
+    """A YouTube-VIS file, or a list of results of one (a MaskSource).
+
+    `listed` is what results lack, from the document they belong to. `anonymous`: tracks have no names and no ids.
+    """
 
     format = NAME
 
-    def __init__(self, path: str | Path, document: Any = None) -> None:
+    def __init__(self, path: str | Path, document: Any = None, listed: result_lists.Listed | None = None) -> None:
         super().__init__(Path(path))
         where = str(path)
         document = documents.load(self.path) if document is None else document
+        self.anonymous = isinstance(document, list)
+        if isinstance(document, list):
+            document = result_lists.completed(document, where, listed)
+        self.listed = {key: document[key] for key in ("videos", "categories") if document.get(key)}
         videos = documents.entries(document, "videos", where)
         self._videos = {_name_of(video): video for video in videos}
         if len(self._videos) < len(videos):

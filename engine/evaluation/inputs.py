@@ -1,0 +1,69 @@
+"""Both sides of an evaluation, opened: what a path is taken for, and how each process opens it again.
+
+Knows paths, formats and the forms of results that need the truth to be read.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from engine.evaluation.meta import Meta, find_beside, read_meta
+from engine.evaluation.pool import Opener
+from engine.evaluation.protocols import PROTOCOLS, usual_protocol
+from engine.evaluation.results import annotator_folders, listed_by_truth, open_annotators, repeat_truth, split_by_truth
+from engine.evaluation.sources import Masks
+from engine.store import open_source
+from engine.store.spool import STDIO
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Predictions and truth, the protocol (chosen by the form of the truth where none was named), and what was found.
+
+    `openers` are None where standard input is read: only one process can.
+    """
+
+    predictions: Masks
+    truth: Masks
+    protocol: str
+    openers: tuple[Opener, Opener] | None
+
+
+@contextmanager
+def open_inputs(
+    predictions: str, truth: str, protocol: str | None = None, format: str | None = None, gt_format: str | None = None
+) -> Iterator[Inputs]:
+    """Open both sides; closed at the end of the block. Raises StoreError or FormatError that say what a path is."""
+    with ExitStack() as stack:
+        true_masks, again = _opened(stack, truth, gt_format)
+        sets = annotator_folders(predictions) if protocol == "referring" else []
+        if sets:
+            found = partial(open_annotators, predictions, sets, format)
+            repeated = partial(repeat_truth, again.args[0], sets, true_masks.format)
+            yield Inputs(found(), repeated(), protocol or "", (found, repeated))
+            return
+        masks, opener = _opened(stack, predictions, format)
+        known: Callable[[], Any] | None = None
+        if format is None and opener.args:
+            known = split_by_truth(opener.args[0], masks, true_masks)
+        known = known or (listed_by_truth(opener.args[0], masks, true_masks) if opener.args else None)
+        chosen = protocol or usual_protocol(true_masks)
+        piped = STDIO in (predictions, truth)
+        yield Inputs(known() if known else masks, true_masks, chosen, None if piped else (known or opener, again))
+
+
+def meta_of(protocol: str, truth: str, meta: Path | None, unseen: Path | None) -> tuple[Meta, Path | None]:
+    """The meta file, named or found beside the truth, as read; and which file it was."""
+    rules = PROTOCOLS[protocol]
+    path = meta or (find_beside(Path(truth), rules.meta) if rules.meta else None)
+    listed = unseen or (find_beside(Path(truth), ("unseen_videos.txt",)) if rules.needs_meta else None)
+    return read_meta(path, listed), path
+
+
+def _opened(stack: ExitStack, path: str, format: str | None) -> tuple[Masks, "partial[Any]"]:
+    """The source, closed with the stack, and how to open it again; what a zip held is opened where it was unpacked."""
+    source = stack.enter_context(open_source(path, format))
+    return source, partial(open_source, str(getattr(source, "inner", path)), source.format)
