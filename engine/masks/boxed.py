@@ -12,7 +12,7 @@ from engine.types import BoolArray
 
 @dataclass(frozen=True)
 class BoxedMask:
-    """`crop`: bool (h, w), its top left pixel at row `top`, column `left` of the frame. Empty masks have 0 x 0 pixels."""
+    """`crop`: bool (h, w), its top left pixel at row `top`, column `left` of the frame; 0 x 0 where it is empty."""
 
     top: int
     left: int

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
+RAFT_URL = "https://download.pytorch.org/models/"
+RAFT_CITATION = "Teed and Deng, RAFT, ECCV 2020; weights of torchvision"
 SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
 
 
@@ -16,11 +18,11 @@ class Entry:
     """One set of weights.
 
     `model` is the name of its architecture. `url` is None for weights inside the package. `sha256` and `size` (bytes)
-    are None where they are not known beforehand.
+    are None where they are not known beforehand; `sha256_begins` is what is known then, the digits in the file's name.
     """
 
     name: str
-    kind: Literal["mmpm", "sam"]
+    kind: Literal["mmpm", "sam", "raft"]
     model: str
     file: str
     licence: str
@@ -29,6 +31,7 @@ class Entry:
     url: str | None = None
     sha256: str | None = None
     size: int | None = None
+    sha256_begins: str = ""
 
     @property
     def bundled(self) -> bool:
@@ -41,6 +44,13 @@ def _sam(variant: str, digits: str, sha256: str, size: int) -> Entry:
     name = f"sam-vit-{variant}"
     about = f"Segment Anything, ViT-{variant.upper()}"
     return Entry(name, "sam", name, file, "Apache-2.0", SAM_CITATION, about, SAM_URL + file, sha256, size)
+
+
+def _raft(size: str, file: str) -> Entry:
+    digits = file.removesuffix(".pth").rsplit("-", 1)[1]
+    name = f"raft-{size}"
+    about = f"Optical flow, RAFT ({size})"
+    return Entry(name, "raft", name, file, "BSD-3-Clause", RAFT_CITATION, about, RAFT_URL + file, sha256_begins=digits)
 
 
 _ENTRIES = (
@@ -56,6 +66,8 @@ _ENTRIES = (
     _sam("b", "01ec64", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375_042_383),
     _sam("l", "0b3195", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1_249_524_607),
     _sam("h", "4b8939", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2_564_550_879),
+    _raft("small", "raft_small_C_T_V2-01064c6d.pth"),
+    _raft("large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
 )
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}

@@ -14,6 +14,7 @@ import requests
 
 from engine.errors import CheckpointError
 from engine.weights.catalogue import Entry
+from engine.weights.digest import file_digest
 from engine.weights.find import place_of
 
 OnProgress = Callable[[int, int | None], None]
@@ -48,7 +49,18 @@ def fetch(entry: Entry, on_progress: OnProgress | None = None) -> Path:
             f"{entry.url}: what arrived is not the published file (checksum differs); nothing was kept",
             f"try again, or {by_hand}",
         ) from error
+    _check_beginning(place, entry, by_hand)
     return place
+
+
+def _check_beginning(place: Path, entry: Entry, by_hand: str) -> None:
+    """For files of which only the first digits of the digest are published."""
+    if not file_digest(place).startswith(entry.sha256_begins):
+        place.unlink()
+        raise CheckpointError(
+            f"{entry.url}: what arrived is not the published file (checksum differs); nothing was kept",
+            f"try again, or {by_hand}",
+        )
 
 
 def _known_hash(entry: Entry) -> str | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import Sam
 from seeded_weights import fill
+from segment_anything.modeling import Sam
 from torch import Tensor
 
 from engine.models.sam.config import SAMConfig

@@ -96,7 +96,8 @@ def test_no_prompts_give_no_masks(prompter: Prompter, embedding: Embedding) -> N
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "low"), [((96, 128), 256, 64), ((480, 854), 1024, 256), ((317, 211), 384, 192), ((40, 31), 384, 192)]
+    ("size", "side", "low"),
+    [((96, 128), 256, 64), ((480, 854), 1024, 256), ((317, 211), 384, 192), ((40, 31), 384, 192)],
 )
 def test_upsampling_is_two_bilinear_steps(size: tuple[int, int], side: int, low: int) -> None:
     geometry = Geometry.of(*size, side=side)
@@ -128,5 +129,3 @@ def test_cells_hold_every_pixel_once() -> None:
     inside = np.zeros_like(mask)
     inside[10:50, 20:90] = mask[10:50, 20:90]
     assert np.array_equal(part, ours.pixels_in_cells(inside))
-
-

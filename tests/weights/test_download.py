@@ -50,6 +50,15 @@ def test_another_file_is_refused_and_nothing_is_kept(entry, folder):
     assert _left(folder) == []
 
 
+def test_the_first_digits_are_checked_where_only_these_are_known(entry, folder):
+    known = replace(entry, sha256=None, sha256_begins=hashlib.sha256(CONTENT).hexdigest()[:8])
+    assert fetch(known).read_bytes() == CONTENT
+    (folder / "w.pth").unlink()
+    with pytest.raises(CheckpointError, match="checksum differs"):
+        fetch(replace(known, sha256_begins="01234567"))
+    assert _left(folder) == []
+
+
 def test_missing_at_the_server(entry, folder, site):
     site.files.clear()
     with pytest.raises(CheckpointError, match="404"):

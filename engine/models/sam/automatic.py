@@ -27,7 +27,7 @@ class ProposalSettings:
 
     points_per_side: of the grid. predicted_iou: masks have to be above. stability: masks have to reach it, measured on
     logits of the picture's size between threshold - offset and threshold + offset. box_nms: IoU of boxes above which
-    the less trusted mask goes. crop_layers: layer i asks again in 4^i crops, that overlap by crop_overlap of the shorter
+    the less trusted mask goes. crop_layers: layer i asks again in 4^i crops, overlapping by crop_overlap of the shorter
     side; crop_nms decides between crops; crop_points_divisor thins the grid from layer to layer.
     """
 
@@ -44,7 +44,7 @@ class ProposalSettings:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A mask of the picture. score: predicted IoU. point: (x, y) that was asked. crop: (x0, y0, x1, y1) it was seen in."""
+    """A mask of the picture. score: predicted IoU. point: (x, y) that was asked. crop: (x0, y0, x1, y1), seen in it."""
 
     mask: BoxedMask
     score: float
@@ -88,7 +88,7 @@ def propose(
         count = int(settings.points_per_side / settings.crop_points_divisor**crop.layer)
         points = grid_points(count) * (part.shape[1], part.shape[0])
         if where is not None:
-            at = points.astype(np.int64) + (crop.x0, crop.y0)
+            at = points.astype(np.int64) + np.array([crop.x0, crop.y0])
             points = points[where[at[:, 1], at[:, 0]]]
         in_crop: list[_Found] = []
         for start in range(0, len(points), _POINTS_AT_ONCE):

@@ -16,6 +16,7 @@ class SAMConfig:
 
     form: kind of image encoder. image_side: side of the square input in pixels. stride: of the image embedding.
     prompt_dim: channels of embedding and prompts. mlp_dim: inner width of the decoder's token MLPs.
+    drawn_prompts: whether points and boxes are drawn on the image embedding beside being tokens.
     embed_dim, depth, num_heads, global_attn_indexes, window_size: of the ViT; widths: of the convolutional encoder.
     """
 
@@ -26,6 +27,7 @@ class SAMConfig:
     prompt_dim: int = 256
     mlp_dim: int = 2048
     mask_in_chans: int = 16
+    drawn_prompts: bool = False
     embed_dim: int = 768
     depth: int = 12
     num_heads: int = 12
@@ -67,6 +69,7 @@ CONFIGS: dict[str, SAMConfig] = {
             stride=8,
             prompt_dim=128,
             mlp_dim=512,
+            drawn_prompts=True,
             widths=(32, 64, 128, 192, 256),
         ),
     )

@@ -27,9 +27,7 @@ class Crop:
     def cuts(self, box: tuple[int, int, int, int], height: int, width: int, near: float) -> bool:
         """Whether a mask's box (x0, y0, x1, y1) ends near a border of the crop that is not one of the picture."""
         mine, whole = (self.x0, self.y0, self.x1, self.y1), (0, 0, width, height)
-        return any(
-            abs(b - m) <= near and abs(b - w) > near for b, m, w in zip(box, mine, whole, strict=True)
-        )
+        return any(abs(b - m) <= near and abs(b - w) > near for b, m, w in zip(box, mine, whole, strict=True))
 
 
 def grid_points(count: int) -> FloatArray:
@@ -40,7 +38,7 @@ def grid_points(count: int) -> FloatArray:
 
 
 def crops_of(height: int, width: int, layers: int, overlap: float) -> list[Crop]:
-    """The picture, then layer i in 2^i x 2^i crops. overlap: of neighbours in layer 1, as a share of the shorter side."""
+    """The picture, then layer i in 2^i x 2^i crops. overlap: of two in layer 1, as a share of the shorter side."""
     crops = [Crop(0, 0, width, height, 0)]
     for layer in range(1, layers + 1):
         side = 2**layer

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.errors import CheckpointError
 from engine.models.sam.config import SAMConfig
+from engine.models.sam.prompt_encoder import DrawnPromptEncoder
 from engine.nn.conv_encoder import ConvEncoder
 
 
@@ -26,15 +27,9 @@ class ConvImageEncoder(ConvEncoder):
 
 def build_sam(config: SAMConfig) -> Sam:
     """The network with random weights. State-dict names are segment-anything's, but for a convolutional encoder."""
-    grid = (config.grid, config.grid)
     return Sam(
         _image_encoder(config),
-        PromptEncoder(
-            embed_dim=config.prompt_dim,
-            image_embedding_size=grid,
-            input_image_size=(config.image_side, config.image_side),
-            mask_in_chans=config.mask_in_chans,
-        ),
+        _prompt_encoder(config),
         MaskDecoder(
             transformer_dim=config.prompt_dim,
             transformer=TwoWayTransformer(
@@ -42,6 +37,17 @@ def build_sam(config: SAMConfig) -> Sam:
             ),
             iou_head_hidden_dim=config.prompt_dim,
         ),
+    )
+
+
+def _prompt_encoder(config: SAMConfig) -> PromptEncoder:
+    if config.drawn_prompts:
+        return DrawnPromptEncoder(config.prompt_dim, config.grid, config.image_side, config.mask_in_chans)
+    return PromptEncoder(
+        embed_dim=config.prompt_dim,
+        image_embedding_size=(config.grid, config.grid),
+        input_image_size=(config.image_side, config.image_side),
+        mask_in_chans=config.mask_in_chans,
     )
 
 

@@ -60,7 +60,7 @@ class Prompter:
         """Look at a picture, uint8 (H, W, 3) RGB."""
         self.encoder_calls += 1
         encoder = self.sam.prompt_encoder
-        geometry = Geometry.of(*image.shape[:2], side=self.sam.image_encoder.img_size)
+        geometry = Geometry.of(image.shape[0], image.shape[1], self.sam.image_encoder.img_size)
         with autocast(self.device, self._dtype):
             embedding = self.sam.image_encoder(network_input(self.sam, image, geometry))
             side = self._decoder.image_side(embedding, encoder.no_mask_embed.weight[0], encoder.get_dense_pe())

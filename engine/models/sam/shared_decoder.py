@@ -37,7 +37,7 @@ class SharedDecoder:
         self._layers = list(decoder.transformer.layers)
 
     def image_side(self, embedding: Tensor, no_mask: Tensor, dense_position: Tensor) -> ImageSide:
-        """embedding (1, C, h, w), no_mask (C,) what the prompt encoder adds where no mask is given, position (1, C, h, w)."""
+        """embedding and position (1, C, h, w); no_mask (C,): what the prompt encoder adds where no mask is given."""
         keys = embedding[0].flatten(1).T + no_mask
         position = dense_position[0].flatten(1).T.contiguous()
         placed = keys + position
@@ -52,7 +52,7 @@ class SharedDecoder:
         )
 
     def __call__(self, image: ImageSide, sparse: Tensor) -> tuple[Tensor, Tensor]:
-        """Sparse embeddings (P, t, C) of P prompts -> logits of the three masks (P, 3, 4h, 4w), predicted IoU (P, 3)."""
+        """Sparse embeddings (P, t, C) of P prompts -> logits of three masks (P, 3, 4h, 4w), predicted IoU (P, 3)."""
         decoder = self._decoder
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([output.expand(len(sparse), -1, -1), sparse], 1)
@@ -138,7 +138,7 @@ def _read_image(attention: Any, queries: Tensor, placed: Tensor, keys: Tensor) -
 
 
 def _write_image(attention: Any, scores: Tensor, values: Tensor, keys: Tensor) -> Tensor:
-    """Image positions read the tokens: scores (P, H * T, n), token values (P, T, C), keys (P, n, C) -> keys + what was read."""
+    """Positions read the tokens: scores (P, H * T, n), token values (P, T, C), keys (P, n, C) -> keys + what is read."""
     heads = attention.num_heads
     prompts, count, channels = values.shape
     weights = torch.softmax(scores.view(prompts, heads, count, -1), 2).flatten(1, 2)

@@ -18,7 +18,7 @@ from engine.masks.boxed import BoxedMask
 from engine.models.sam.preprocess import Geometry
 from engine.types import BoolArray
 
-IntArray = NDArray[np.int64]
+IntArray = NDArray[np.signedinteger]
 
 
 class Axis:
@@ -99,7 +99,7 @@ class Upsampler:
         return BoxedMask.of(above, window[0].start, window[1].start)
 
     def pixels_in_cells(self, mask: BoolArray, top: int = 0, left: int = 0) -> IntArray:
-        """How many pixels of a mask, bool (h, w) at (top, left) of the picture, belong to each cell: (rows, columns)."""
+        """How many pixels of a mask, bool (h, w) at (top, left) of the picture, lie in each cell: (rows, columns)."""
         rows = _counts(mask.astype(np.int32), np.clip(self.rows.bounds - top, 0, mask.shape[0]))
         return _counts(rows.T, np.clip(self.columns.bounds - left, 0, mask.shape[1])).T
 
