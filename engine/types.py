@@ -73,7 +73,8 @@ class MaskRecord:
 
     `counts` is COCO's compressed run-length code (column-major) of a mask of the clip's height and width.
     `box` is (x, y, width, height) in pixels, zeros for an empty mask. `score` in [0, 1] is the model's confidence,
-    `stability` SAM's stability score; NaN where not known. `points` are the prompts that made the mask, if any.
+    `stability` SAM's stability score, `warped_iou` the IoU in [0, 1] with the mask that optical flow carried over from
+    the frame before; NaN where not known. `points` are the prompts that made the mask, if any.
     An empty mask (area 0) is kept as a row: the track exists and is absent in this frame.
     """
 
@@ -85,3 +86,4 @@ class MaskRecord:
     score: float = float("nan")
     stability: float = float("nan")
     points: tuple[PointPrompt, ...] = field(default=())
+    warped_iou: float = float("nan")

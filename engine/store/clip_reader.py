@@ -24,6 +24,9 @@ from engine.types import BoolArray, MaskRecord, Track
 _BLOCKS_KEPT = 4
 _BYTES_AT_ONCE = 16 << 20
 _ROWS_AT_ONCE = 128  # their run lengths stay in the processor's cache while they are checked
+_ROW_TYPE = np.dtype(
+    [*((name, schema.MASK_TYPE[name]) for name in schema.MASK_TYPE.names or ()), ("warped_iou", "<f8")]
+)
 _MOST_COMPRESSED = 1100  # gzip cannot do better; a table that claims more was not written by us
 
 
@@ -40,6 +43,9 @@ class ClipReader:
             self._masks = self._dataset(group, schema.MASKS, schema.MASK_TYPE)
             self._counts = self._dataset(group, schema.COUNTS, schema.COUNTS_TYPE)
             self._points = self._optional(group, schema.POINTS, schema.POINT_TYPE)
+            self._warped_ious = self._optional(group, schema.WARPED_IOU, schema.WARPED_IOU_TYPE)
+            if self._warped_ious is not None and self._warped_ious.shape != self._masks.shape:
+                raise self._broken(f"table {schema.WARPED_IOU!r} has not one value a mask")
             self._read_frames(group)
             self.tracks: Sequence[Track] = self._read_tracks(group)
             void = self._optional(group, schema.VOID, schema.VOID_TYPE, schema.MAX_FRAMES)
@@ -120,7 +126,7 @@ class ClipReader:
         for row, counts in zip(table, codes, strict=True):
             if not checked:
                 self._check_code(counts, int(row["frame"]), int(row["track"]))
-            yield rows.record_of_row(row, counts, self._points_of(row))
+            yield rows.record_of_row(row, counts, self._points_of(row), float(row["warped_iou"]))
 
     def _find(self, frame: int, track: int) -> Any:
         begin, end = self._bounds(frame)
@@ -139,7 +145,7 @@ class ClipReader:
         """Rows begin..end of the mask table, from blocks of one chunk each."""
         size = schema.ROWS_PER_CHUNK
         if begin >= end:
-            return np.zeros(0, schema.MASK_TYPE)
+            return np.zeros(0, _ROW_TYPE)
         pieces = []
         for block in range(begin // size, (end - 1) // size + 1):
             low = block * size
@@ -152,10 +158,19 @@ class ClipReader:
             return self._blocks[block]
         with self._guard():
             low = block * schema.ROWS_PER_CHUNK
-            self._blocks[block] = self._masks[low : low + schema.ROWS_PER_CHUNK]
+            self._blocks[block] = self._read_block(low, low + schema.ROWS_PER_CHUNK)
         while len(self._blocks) > _BLOCKS_KEPT:
             self._blocks.popitem(last=False)
         return self._blocks[block]
+
+    def _read_block(self, begin: int, end: int) -> np.ndarray:
+        """Rows of the mask table, with their warped IoU as one more column."""
+        masks = self._masks[begin:end]
+        block = np.empty(len(masks), _ROW_TYPE)
+        for name in schema.MASK_TYPE.names or ():
+            block[name] = masks[name]
+        block["warped_iou"] = np.nan if self._warped_ious is None else self._warped_ious[begin:end]
+        return block
 
     def _column_of_tracks(self) -> np.ndarray:
         if self._track_column is None:

@@ -4,6 +4,8 @@ Knows one open HDF5 group. Rows and run lengths are collected up to a bound and 
 written as datasets of fixed size, which are smaller.
 """
 
+import math
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import Any
@@ -97,9 +99,12 @@ class ClipWriter:
         points = Appender(
             self._group, schema.POINTS, schema.POINT_TYPE, schema.ROWS_PER_CHUNK, _FLUSH_ROWS, self._reserve
         )
+        warped_ious, known = array("d"), False
         for of_frame in self._by_frame(records):
             found = []
             for record in of_frame:
+                warped_ious.append(record.warped_iou)
+                known = known or not math.isnan(record.warped_iou)
                 found.append(rows.mask_row(record, self._counts.length, points.length))
                 self._counts.append(np.frombuffer(record.counts, np.uint8))
                 if record.points:
@@ -109,6 +114,9 @@ class ClipWriter:
         table.close()
         if points.length:
             points.close()
+        if known:
+            values = np.array(warped_ious, schema.WARPED_IOU_TYPE)
+            write_dataset(self._group, schema.WARPED_IOU, values, schema.ROWS_PER_CHUNK, self._reserve)
 
     def write_voids(self, voids: Iterable[tuple[int, BoolArray]]) -> None:
         """The void table, if there is any void, and the end of the byte array."""

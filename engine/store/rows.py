@@ -82,11 +82,13 @@ def points_of_rows(rows: np.ndarray) -> tuple[PointPrompt, ...]:
     return tuple(PointPrompt(float(r["x"]), float(r["y"]), bool(r["positive"])) for r in rows)
 
 
-def record_of_row(row: Any, counts: bytes, points: tuple[PointPrompt, ...]) -> MaskRecord:
+def record_of_row(
+    row: Any, counts: bytes, points: tuple[PointPrompt, ...], warped_iou: float = float("nan")
+) -> MaskRecord:
     """The record of one row of the mask table."""
     frame, track, area, box, score, stability = row.item()[:6]
     x, y, width, height = (int(v) for v in box)
-    return MaskRecord(frame, track, counts, area, (x, y, width, height), score, stability, points)
+    return MaskRecord(frame, track, counts, area, (x, y, width, height), score, stability, points, warped_iou)
 
 
 def mask_rows(rows: Sequence[tuple[Any, ...]]) -> np.ndarray:

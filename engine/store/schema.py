@@ -19,6 +19,7 @@ TRACKS = "tracks"
 MASKS = "masks"
 COUNTS = "counts"
 POINTS = "points"
+WARPED_IOU = "warped_iou"
 VOID = "void"
 
 FRAME_TYPE = np.dtype([("number", "<i8"), ("time", "<f8"), ("first_row", "<i8")])
@@ -36,6 +37,7 @@ MASK_TYPE = np.dtype(
         ("points", "<i4"),
     ]
 )
+WARPED_IOU_TYPE = np.dtype("<f8")
 POINT_TYPE = np.dtype([("x", "<f8"), ("y", "<f8"), ("positive", "|u1")])
 VOID_TYPE = np.dtype([("frame", "<i8"), ("offset", "<i8"), ("length", "<i8")])
 COUNTS_TYPE = np.dtype("|u1")

@@ -41,6 +41,7 @@ def pack_records(records: Sequence[MaskRecord]) -> bytes:
     np.savez(
         buffer,
         masks=np.array(table, schema.MASK_TYPE),
+        warped_ious=np.array([record.warped_iou for record in records], schema.WARPED_IOU_TYPE),
         counts=np.frombuffer(b"".join(record.counts for record in records), np.uint8),
         points=rows.point_rows([point for record in records for point in record.points]),
     )
@@ -51,11 +52,13 @@ def unpack_records(data: bytes) -> list[MaskRecord]:
     """Records of the bytes of a segment."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         table, counts, points = arrays["masks"], arrays["counts"].tobytes(), arrays["points"]
+        warped_ious = arrays["warped_ious"].tolist()
     return [
         rows.record_of_row(
             row,
             counts[row["offset"] : row["offset"] + row["length"]],
             rows.points_of_rows(points[row["first_point"] : row["first_point"] + row["points"]]),
+            warped_iou,
         )
-        for row in table
+        for row, warped_iou in zip(table, warped_ious, strict=True)
     ]

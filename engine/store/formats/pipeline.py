@@ -5,6 +5,7 @@ nested {id, iou, area, segmentation: {size, counts}}, as the reference's trainin
 written flat, [x, y].
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _record(frame: int, entry: dict[str, Any], code: Any, size: tuple[int, int],
 
 def _entry(record: MaskRecord, clip: ClipMasks, nested: bool) -> dict[str, Any]:
     code = documents.segmentation(record, clip.height, clip.width)
-    score = documents.number_or_none(record.score)
+    score = documents.number_or_none(record.score if math.isnan(record.warped_iou) else record.warped_iou)
     if nested:
         return {"id": record.track, "iou": score, "area": record.area, "segmentation": code}
     points = documents.points_to_json(record.points, f"clip {clip.name!r}, frame {record.frame}")
