@@ -5,7 +5,7 @@ shows the decoder its last mask. A point is answered by the best of three masks,
 single mask; the other answer of the first round counts a little. The quality head learns the true IoU of all four.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,12 +14,21 @@ from torch import Tensor
 
 from engine.models.sam.config import SAMConfig
 from engine.models.sam.decoding import decode
+from engine.models.sam.prompt_encoder import DrawnPromptEncoder
 from engine.training.prompts import error_points, inner_points, loose_boxes
 from engine.training.settings import TrainSettings
 from engine.training.task import Outcome
 
-FOCAL_WEIGHT = 20.0
+FOCAL_WEIGHT = 10.0
 SECONDARY = 0.25
+
+
+class Prompts(NamedTuple):
+    """One prompt a row: points (P, n, 2) with labels (P, n), -1 for none; boxes (P, 4), NaN for none."""
+
+    points: Tensor
+    labels: Tensor
+    boxes: Tensor
 
 
 class SAMTask:
@@ -41,13 +50,13 @@ class SAMTask:
         image = (images * 255 - self.model.pixel_mean) / self.model.pixel_std
         embedding = self.model.image_encoder(image.contiguous()).repeat_interleave(masks.shape[1], 0)
         boxed = torch.rand(len(truth), generator=generator, device=truth.device) < 0.5
-        tokens = first_tokens(self.model.prompt_encoder, truth, boxed, generator)
-        logits, quality = self._answer(embedding, tokens, None)
+        prompts = first_prompts(truth, boxed, generator)
+        logits, quality = self._answer(embedding, prompts, None)
         loss, answer = judge_first(logits, quality, small, boxed)
         first = _iou(answer.detach(), small).mean().item()
         for _ in range(self.settings.rounds):
-            tokens = torch.cat([tokens, self._correction(answer.detach(), truth, generator)], 1)
-            logits, quality = self._answer(embedding, tokens, answer.detach())
+            prompts = corrected(prompts, answer.detach(), truth, generator)
+            logits, quality = self._answer(embedding, prompts, answer.detach())
             answer = logits[:, :1]
             loss = loss + _mask_losses(answer, small)[:, 0] + _quality_loss(answer, quality[:, :1], small)
         last = _iou(answer.detach(), small).mean().item()
@@ -57,31 +66,46 @@ class SAMTask:
         """Kind and sizes."""
         return {"model": "sam", "config": self.config.as_dict()}
 
-    def _answer(self, embedding: Tensor, tokens: Tensor, shown: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _answer(self, embedding: Tensor, prompts: Prompts, shown: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logits (P, 4, h, w) and quality (P, 4); shown: the last logits (P, 1, h, w), if there were any."""
         encoder = self.model.prompt_encoder
         if shown is None:
             dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand_as(embedding)
         else:
             dense = encoder.mask_downscaling(shown)
+        if isinstance(encoder, DrawnPromptEncoder):
+            dense = dense + encoder.dense((prompts.points, prompts.labels), prompts.boxes)
+        tokens = prompt_tokens(encoder, prompts)
         logits, quality = decode(self.model.mask_decoder, embedding, encoder.get_dense_pe(), tokens, dense)
         return logits.float(), quality.float()
 
-    def _correction(self, answer: Tensor, truth: Tensor, generator: torch.Generator) -> Tensor:
-        """One more point token (P, 1, C) for each prompt, where the answer is wrong."""
-        whole = F.interpolate(answer, size=truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
-        points, labels = error_points(whole > 0, truth, generator)
-        tokens: Tensor = self.model.prompt_encoder._embed_points(points[:, None], labels[:, None], pad=False)
+
+def first_prompts(truth: Tensor, boxed: Tensor, generator: torch.Generator) -> Prompts:
+    """A box where `boxed`, elsewhere a point inside the mask."""
+    points = inner_points(truth, generator)[:, None]
+    boxes = torch.where(boxed[:, None], loose_boxes(truth, generator), torch.nan)
+    return Prompts(points, torch.where(boxed, -1, 1)[:, None], boxes)
+
+
+def corrected(prompts: Prompts, answer: Tensor, truth: Tensor, generator: torch.Generator) -> Prompts:
+    """One more point for each prompt, where its answer (P, 1, h, w) is wrong."""
+    whole = F.interpolate(answer, size=truth.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    points, labels = error_points(whole > 0, truth, generator)
+    return prompts._replace(
+        points=torch.cat([prompts.points, points[:, None]], 1), labels=torch.cat([prompts.labels, labels[:, None]], 1)
+    )
+
+
+def prompt_tokens(encoder: PromptEncoder, prompts: Prompts) -> Tensor:
+    """SAM's tokens: corners of a box, or the first point and "not a point"; then all further points. (P, 1 + n, C)."""
+    first: Tensor = encoder._embed_points(prompts.points[:, :1], prompts.labels[:, :1], pad=True)
+    boxed = prompts.boxes.isfinite().all(1)
+    corners: Tensor = encoder._embed_boxes(prompts.boxes.nan_to_num())
+    tokens = torch.where(boxed[:, None, None], corners, first)
+    if prompts.points.shape[1] == 1:
         return tokens
-
-
-def first_tokens(encoder: PromptEncoder, truth: Tensor, boxed: Tensor, generator: torch.Generator) -> Tensor:
-    """Two tokens (P, 2, C) a mask: the corners of a box, or a point and SAM's "not a point"."""
-    points = inner_points(truth, generator)
-    labels = torch.ones(len(truth), 1, dtype=torch.long, device=truth.device)
-    pointed: Tensor = encoder._embed_points(points[:, None], labels, pad=True)
-    cornered: Tensor = encoder._embed_boxes(loose_boxes(truth, generator))
-    return torch.where(boxed[:, None, None], cornered, pointed)
+    more: Tensor = encoder._embed_points(prompts.points[:, 1:], prompts.labels[:, 1:], pad=False)
+    return torch.cat([tokens, more], 1)
 
 
 def judge_first(logits: Tensor, quality: Tensor, truth: Tensor, boxed: Tensor) -> tuple[Tensor, Tensor]:

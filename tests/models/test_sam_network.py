@@ -1,5 +1,6 @@
 """SAM from our configurations: segment-anything's names, shapes and arithmetic; files that explain themselves."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,17 @@ from engine.models.sam.config import CONFIGS, SAMConfig
 from engine.models.sam.decoding import decode
 from engine.models.sam.loading import load_sam
 from engine.models.sam.network import begin_encoder, build_sam
+from engine.models.sam.prompt_encoder import REACHES, DrawnPromptEncoder
+from engine.models.sam.prompting import Prompter
 from engine.weights.convert import save_weights
 from engine.weights.recognise import recognise
 
 SMALL = SAMConfig(
     "sam-small", "conv", image_side=64, stride=8, prompt_dim=32, mlp_dim=64, widths=(8, 8, 16, 16, 16), mask_in_chans=4
 )
+
+
+DRAWN = dataclasses.replace(SMALL, drawn_prompts=True)
 
 
 def seeded(config: SAMConfig = SMALL) -> torch.nn.Module:
@@ -74,8 +80,53 @@ def test_decoding_a_batch_equals_segment_anything_image_by_image() -> None:
             torch.testing.assert_close(quality[part], wanted_quality, atol=1e-5, rtol=1e-5)
 
 
-def test_segment_anythings_predictor_takes_the_convolutional_form() -> None:
-    predictor = SamPredictor(seeded())
+def drawing_encoder() -> DrawnPromptEncoder:
+    encoder = seeded(DRAWN).prompt_encoder
+    assert isinstance(encoder, DrawnPromptEncoder)
+    return encoder
+
+
+def test_points_are_drawn_by_label_and_nearness() -> None:
+    points = torch.tensor([[[19.5, 35.5], [59.5, 3.5], [0.0, 0.0]]])
+    planes = drawing_encoder().planes((points, torch.tensor([[1, 0, -1]])), None)[0]
+    assert planes.shape == (10, 8, 8)
+    assert np.unravel_index(int(planes[0].argmax()), (8, 8)) == (4, 2)  # 8 pixels a cell; cell centres at 4, 12, 20...
+    assert np.unravel_index(int(planes[3].argmax()), (8, 8)) == (0, 7)
+    assert planes[0, 4, 2] == pytest.approx(1)
+    across = 8 / 64
+    assert planes[1, 4, 3] == pytest.approx(np.exp(-(across**2) / (2 * REACHES[1] ** 2)), rel=1e-4)
+    assert planes[:3, 0, 0].max() < 0.1  # label -1 is no point
+    assert planes[6:].abs().max() == 0
+
+
+def test_a_box_is_drawn_as_places_within_it() -> None:
+    boxes = torch.tensor([[7.5, 15.5, 39.5, 47.5], [float("nan")] * 4])
+    planes = drawing_encoder().planes(None, boxes)
+    inside = torch.zeros(8, 8)
+    inside[2:6, 1:5] = 1
+    assert torch.equal(planes[0, 6], inside)
+    assert planes[0, 7, 3, 1:5].tolist() == pytest.approx([-0.75, -0.25, 0.25, 0.75], abs=1e-4)
+    assert planes[0, 8, 2:6, 3].tolist() == pytest.approx([-0.75, -0.25, 0.25, 0.75], abs=1e-4)
+    assert planes[0, 9].min() == 1
+    assert planes[1].abs().max() == 0
+
+
+def test_drawn_prompts_decode_in_batches_as_in_segment_anythings_predictor() -> None:
+    network = seeded(DRAWN)
+    image = np.random.default_rng(0).integers(0, 255, (45, 64, 3), dtype=np.uint8)
+    points = np.random.default_rng(1).random((5, 2, 2)) * [64, 45]
+    prompter = Prompter(network)
+    decoded = prompter.decode(prompter.embed(image), points)
+    predictor = SamPredictor(network)
+    predictor.set_image(image)
+    _, scores, low = predictor.predict_torch(torch.tensor(points).float(), torch.ones(5, 2), multimask_output=True)
+    torch.testing.assert_close(decoded.logits, low, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(decoded.scores, scores, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("config", [SMALL, DRAWN], ids=["tokens", "drawn"])
+def test_segment_anythings_predictor_takes_the_convolutional_form(config: SAMConfig) -> None:
+    predictor = SamPredictor(seeded(config))
     predictor.set_image(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8))
     masks, scores, low = predictor.predict(np.array([[30, 20]]), np.array([1]), multimask_output=True)
     assert masks.shape == (3, 40, 60)

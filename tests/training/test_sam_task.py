@@ -20,7 +20,15 @@ from engine.training.settings import TrainSettings
 from engine.training.synthesis import SynthesisConfig
 
 SMALL = SAMConfig(
-    "sam-small", "conv", image_side=64, stride=8, prompt_dim=32, mlp_dim=64, widths=(8, 16, 24, 32, 32), mask_in_chans=4
+    "sam-small",
+    "conv",
+    image_side=64,
+    stride=8,
+    prompt_dim=32,
+    mlp_dim=64,
+    widths=(8, 16, 24, 32, 32),
+    mask_in_chans=4,
+    drawn_prompts=True,
 )
 
 

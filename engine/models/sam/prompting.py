@@ -13,6 +13,7 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from engine.models.sam.preprocess import Geometry, network_input
+from engine.models.sam.prompt_encoder import DrawnPromptEncoder
 from engine.models.sam.shared_decoder import ImageSide, SharedDecoder
 from engine.models.sam.upsampling import Upsampler, upsampler
 from engine.runtime.batches import FittingBatches
@@ -83,8 +84,10 @@ class Prompter:
         filled = torch.cat([points, points[-1:].expand(full - wanted, -1, -1)]) if wanted < full else points
         labels = torch.ones(filled.shape[:2], dtype=torch.int, device=self.device)
         with autocast(self.device, self._dtype):
-            sparse, _ = self.sam.prompt_encoder(points=(filled, labels), boxes=None, masks=None)
-            logits, scores = self._decoder(embedding.image, sparse)
+            encoder = self.sam.prompt_encoder
+            sparse, _ = encoder(points=(filled, labels), boxes=None, masks=None)
+            drawn = encoder.dense((filled, labels), None) if isinstance(encoder, DrawnPromptEncoder) else None
+            logits, scores = self._decoder(embedding.image, sparse, drawn)
         return logits[:wanted].float(), scores[:wanted].float()
 
 

@@ -51,12 +51,19 @@ class SharedDecoder:
             to_token.q_proj(placed),
         )
 
-    def __call__(self, image: ImageSide, sparse: Tensor) -> tuple[Tensor, Tensor]:
-        """Sparse embeddings (P, t, C) of P prompts -> logits of three masks (P, 3, 4h, 4w), predicted IoU (P, 3)."""
+    def __call__(self, image: ImageSide, sparse: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Sparse embeddings (P, t, C) of P prompts -> logits of three masks (P, 3, 4h, 4w), predicted IoU (P, 3).
+
+        drawn (P, C, h, w): what each prompt adds to the image embedding; the first layer then shares nothing.
+        """
         decoder = self._decoder
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         tokens = torch.cat([output.expand(len(sparse), -1, -1), sparse], 1)
-        queries, keys = self._first_layer(image, tokens)
+        if drawn is None:
+            queries, keys = self._first_layer(image, tokens)
+        else:
+            keys = image.keys + drawn.flatten(2).transpose(1, 2)
+            queries, keys = _layer(self._layers[0], tokens, keys, tokens, image.position)
         for layer in self._layers[1:]:
             queries, keys = _layer(layer, queries, keys, tokens, image.position)
         placed = keys + image.position
@@ -99,9 +106,12 @@ class SharedDecoder:
 
 
 def _layer(layer: Any, queries: Tensor, keys: Tensor, tokens: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-    """A two-way layer after the first."""
-    placed_queries = queries + tokens
-    queries = layer.norm1(queries + layer.self_attn(q=placed_queries, k=placed_queries, v=queries))
+    """A two-way layer whose image side belongs to the prompt. The first one takes the tokens as they are."""
+    if layer.skip_first_layer_pe:
+        queries = layer.norm1(layer.self_attn(q=queries, k=queries, v=queries))
+    else:
+        placed_queries = queries + tokens
+        queries = layer.norm1(queries + layer.self_attn(q=placed_queries, k=placed_queries, v=queries))
     placed = keys + position
     queries = layer.norm2(queries + _read_image(layer.cross_attn_token_to_image, queries + tokens, placed, keys))
     queries = layer.norm3(queries + layer.mlp(queries))
@@ -138,7 +148,7 @@ def _read_image(attention: Any, queries: Tensor, placed: Tensor, keys: Tensor) -
 
 
 def _write_image(attention: Any, scores: Tensor, values: Tensor, keys: Tensor) -> Tensor:
-    """Positions read the tokens: scores (P, H * T, n), token values (P, T, C), keys (P, n, C) -> keys + what is read."""
+    """Positions read the tokens: scores (P, H * T, n), token values (P, T, C), keys (P, n, C) -> keys + that."""
     heads = attention.num_heads
     prompts, count, channels = values.shape
     weights = torch.softmax(scores.view(prompts, heads, count, -1), 2).flatten(1, 2)
