@@ -1,10 +1,6 @@
 """`mugvos evaluate`: reads options, opens both sides, and shows the report of engine.evaluation."""
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,35 +12,98 @@ from mugvos_cli.options import FORMATS, Clip, Format, Jobs, Json, Overwrite, com
 
 if TYPE_CHECKING:
     from engine.evaluation import Report
-    from engine.store.source import MaskSource
 
-PROTOCOLS = ("mug", "davis")
+PROTOCOLS = (
+    "mug",
+    "davis",
+    "davis-unsupervised",
+    "lvos",
+    "lvos-unsupervised-single",
+    "lvos-unsupervised-multiple",
+    "youtube-vos",
+    "long-video",
+    "referring",
+    "vos-benchmark",
+)
+MATCHES = ("auto", "name", "number", "overlap")
 PROBLEMS_SHOWN = 10
 
-TABLE_COLUMNS = ("clip", "tracks", "frames", "J&F", "J", "F")
-TRACK_COLUMNS = ("clip", "track", "frames", "J&F", "J", "F")
+_PREDS_HELP = "A mask store, a tree of PNGs, JSON, a zip of these, or -; several with --compare."
 
 
 def evaluate(
-    predictions: Annotated[str, typer.Argument(metavar="PREDS", help="A mask store, a tree of PNGs, JSON, or -.")],
-    truth: Annotated[str, typer.Option("--gt", metavar="GT", help="The ground truth, in any of the same forms.")],
+    predictions: Annotated[list[str], typer.Argument(metavar="PREDS...", help=_PREDS_HELP)],
+    truth: Annotated[
+        str | None, typer.Option("--gt", metavar="GT", help="The ground truth, in any of the same forms.")
+    ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
             "--protocol",
-            metavar="|".join(PROTOCOLS),
-            help="What is judged; davis for label images and mug for tracks if not given.",
+            metavar="NAME",
+            help=f"What is judged: {', '.join(PROTOCOLS)}. If not given, davis for label images and mug for tracks.",
             callback=one_of(PROTOCOLS),
             autocompletion=completing(PROTOCOLS),
         ),
     ] = None,
+    meta: Annotated[
+        Path | None,
+        typer.Option(
+            "--meta", metavar="FILE", help="Meta file of the data set; looked for beside the truth if not given."
+        ),
+    ] = None,
+    unseen: Annotated[
+        Path | None,
+        typer.Option("--unseen", metavar="FILE", help="Videos or categories not seen in training, one a line."),
+    ] = None,
+    match: Annotated[
+        str,
+        typer.Option(
+            "--match",
+            metavar="|".join(MATCHES),
+            help="How predicted tracks find their true ones.",
+            callback=one_of(MATCHES),
+            autocompletion=completing(MATCHES),
+        ),
+    ] = "auto",
     json_: Json = False,
+    per_frame: Annotated[
+        bool, typer.Option("--per-frame", help="In the JSON document, also every frame's J and F.")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Write one row a track; - is standard output.")
     ] = None,
+    davis_csv: Annotated[
+        Path | None,
+        typer.Option(
+            "--davis-csv", metavar="FOLDER", help="Write the two tables of the DAVIS 2017 tool, named as there."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write one page: J and F over time, worst frames, breakdown."),
+    ] = None,
     per_track: Annotated[bool, typer.Option("--per-track", help="One line a track instead of one a clip.")] = False,
+    worst: Annotated[
+        int | None, typer.Option("--worst", metavar="N", min=1, help="List the N worst tracks, the worst first.")
+    ] = None,
+    breakdown: Annotated[
+        bool, typer.Option("--breakdown", help="Also means by mask size, level, motion and occlusion.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Several predictions side by side, with intervals for their differences.")
+    ] = False,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Score nothing; count masks, tracks and density of PREDS.")
+    ] = False,
     clip: Clip = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Bring predictions to the size of the truth, nearest neighbour.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop if any prediction is missing.")] = False,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave out and list clips that cannot be read, instead of stopping.")
+    ] = False,
     format: Format = None,
     gt_format: Annotated[
         str | None,
@@ -67,97 +126,51 @@ def evaluate(
     Examples:
       mugvos evaluate tracks.h5 --gt mug_vos_test_v1
       mugvos evaluate results/ --gt DAVIS/Annotations/480p --protocol davis --csv scores.csv
+      mugvos evaluate --compare first.h5 second.h5 --gt mug_vos_test_v1 --html report.html
+      mugvos evaluate --statistics dataset.h5
     """
-    from engine.evaluation import evaluate as score
-    from engine.evaluation import usual_protocol
-    from engine.evaluation.pool import Opener
-    from engine.evaluation.results import split_by_truth
+    from mugvos_cli import evaluation_run as run
 
-    _check(predictions, truth, json_, csv, overwrite)
-    with _opened(truth, gt_format) as true_masks, _opened(predictions, format) as masks:
-        split = split_by_truth(predictions, masks, true_masks) if format is None else None
-        masks = split() if split else masks
-        chosen = protocol or usual_protocol(true_masks)
-        _say_what(predictions, masks, truth, true_masks, chosen, asked=protocol is not None)
-        openers: tuple[Opener, Opener] | None = None
-        if "-" not in (predictions, truth):
-            openers = split or partial(_open, predictions, masks.format), partial(_open, truth, true_masks.format)
-        with console.progress("scoring tracks") as progress:
-            report = score(
-                masks,
-                true_masks,
-                chosen,
-                strict=strict,
-                clips=clip,
-                jobs=jobs or os.cpu_count() or 1,
-                openers=openers,
-                on_progress=progress,
-            )
-    _show(report, json_, csv, per_track)
-    _sum_up(report)
-
-
-def _check(predictions: str, truth: str, json_: bool, csv: Path | None, overwrite: bool) -> None:
-    """Everything that can be refused before the work begins."""
-    from engine.store.atomic import refuse_existing
-
-    if predictions == truth == "-":
-        raise UsageError("predictions and truth cannot both come from standard input", "give one of them as a file")
-    if csv is not None and str(csv) == "-":
-        if json_:
-            raise UsageError("--json and --csv - would both be standard output", "name a file with --csv")
-    elif csv is not None:
-        refuse_existing(csv, overwrite)
-
-
-def _open(path: str, format: str | None) -> "MaskSource":
-    from engine.store import open_source
-
-    return open_source(path, format)
-
-
-@contextmanager
-def _opened(path: str, format: str | None) -> Iterator["MaskSource"]:
-    source = _open(path, format)
-    try:
-        yield source
-    finally:
-        if hasattr(source, "close"):
-            source.close()
-
-
-def _say_what(
-    predictions: str, masks: "MaskSource", truth: str, true_masks: "MaskSource", protocol: str, asked: bool
-) -> None:
-    """What was recognised, on standard error."""
-    console.info(f"{predictions}: {masks.format}; {truth}: {true_masks.format}")
-    if not asked:
-        console.info(f"protocol {protocol}, chosen by the form of the truth; --protocol names another")
-
-
-def _show(report: "Report", json_: bool, csv: Path | None, per_track: bool) -> None:
-    from engine.evaluation.table import print_csv, write_csv
-
-    if csv is not None and str(csv) == "-":
-        print_csv(report, sys.stdout)
+    if statistics:
+        _refuse_scoring(predictions, truth, compare)
+        run.show_statistics(predictions[0], format, clip, json_)
         return
-    if csv is not None:
-        write_csv(report, csv)
-        console.info(f"wrote {csv}")
-    if json_:
-        console.emit_json(report.as_dict())
-        return
-    console.table(TRACK_COLUMNS if per_track else TABLE_COLUMNS, report.table_rows(per_track))
-    mean, tracks = report.mean, report.tracks
-    judged = sum(len(track.frames) for track in tracks)
-    console.result(
-        f"{report.protocol}: J&F {100 * mean.j_and_f:.1f}  J {100 * mean.J:.1f}  F {100 * mean.F:.1f}"
-        f"  ({len(tracks)} track{'' if len(tracks) == 1 else 's'}, {judged} judged frames)"
+    if truth is None:
+        raise UsageError("no ground truth", "name it with --gt, or pass --statistics to count masks only")
+    if len(predictions) > 1 and not compare:
+        raise UsageError(f"{len(predictions)} predictions", "name one, or pass --compare")
+    asked = run.Asked(
+        truth=truth,
+        protocol=protocol,
+        format=format,
+        gt_format=gt_format,
+        match=match,
+        meta=meta,
+        unseen=unseen,
+        clips=clip,
+        resize=resize,
+        strict=strict,
+        keep_going=keep_going,
+        jobs=jobs or os.cpu_count() or 1,
     )
+    output = run.Output(json_, per_frame, csv, davis_csv, html, per_track, worst, breakdown, overwrite)
+    output.check(predictions, truth)
+    reports = run.compare(predictions, asked, output) if compare else [run.evaluate(predictions[0], asked, output)]
+    for report in reports:
+        _sum_up(report)
+    if not all(report.complete for report in reports):
+        raise PartialError("the predictions do not fit the truth everywhere", "the warnings above say where")
+
+
+def _refuse_scoring(predictions: list[str], truth: str | None, compare: bool) -> None:
+    if truth is not None or compare or len(predictions) > 1:
+        raise UsageError(
+            "--statistics counts the masks of one source and scores nothing", "leave out --gt and --compare"
+        )
 
 
 def _sum_up(report: "Report") -> None:
-    """Notes and problems on standard error; missing predictions make the result a partial one."""
+    """Notes and problems on standard error."""
     for note in report.notes:
         console.info(note)
     shown = report.problems[:PROBLEMS_SHOWN]
@@ -165,5 +178,3 @@ def _sum_up(report: "Report") -> None:
         console.warn(problem.text)
     if len(shown) < len(report.problems):
         console.warn(f"and {len(report.problems) - len(shown)} more; --json lists them all")
-    if not report.complete:
-        raise PartialError("the predictions do not fit the truth everywhere", "the warnings above say where")

@@ -1,0 +1,100 @@
+"""The page that `mugvos evaluate --html` writes: scores, breakdown, J and F over time, the worst frames in pictures.
+
+Knows reports and the pieces of a page.
+"""
+
+from pathlib import Path
+
+from engine.evaluation import Comparison, Report
+from engine.evaluation.comparison import MEASURES, Estimate
+from engine.evaluation.inputs import Inputs
+from engine.evaluation.report import TrackScore, breakdown
+from engine.evaluation.worst import worst_frames
+from engine.rendering import page
+from engine.store.atomic import publish, remove, temporary_beside
+
+WORST = 12
+MOST_CHARTS = 2000
+J_COLOUR, F_COLOUR = "#0072b2", "#d55e00"
+
+
+def write_page(path: Path, reports: dict[str, Report], inputs: Inputs, comparison: Comparison | None = None) -> None:
+    """Write the page for the first prediction, with a comparison where there are several. The file appears whole."""
+    name, report = next(iter(reports.items()))
+    sections = [page.heading(f"mugvos evaluate: {report.protocol}", 1)]
+    if comparison is not None:
+        sections += _comparison(comparison)
+    sections += [page.heading(name), *_scores(report), *_breakdown(report), *_worst(report, inputs), *_charts(report)]
+    temporary = temporary_beside(path)
+    try:
+        temporary.write_text(page.document(f"mugvos evaluate: {name}", sections), encoding="utf-8")
+        publish(temporary, path)
+    finally:
+        remove(temporary)
+
+
+def _comparison(comparison: Comparison) -> list[str]:
+    rows = [(name, *(_interval(by[m]) for m in MEASURES)) for name, by in comparison.scores.items()]
+    changes = [
+        (f"{d.second} less {d.first}", *(_interval(d.by[m]) for m in MEASURES), "yes" if d.by["J&F"].sure else "no")
+        for d in comparison.differences
+    ]
+    return [
+        page.heading("Comparison"),
+        page.table(("prediction", *MEASURES), rows),
+        page.table(("difference", *MEASURES, "J&F differs"), changes),
+        *(page.paragraph(note) for note in comparison.notes),
+    ]
+
+
+def _scores(report: Report) -> list[str]:
+    mean = report.mean
+    line = f"J&F {100 * mean.j_and_f:.1f}, J {100 * mean.J:.1f}, F {100 * mean.F:.1f}; {len(report.tracks)} tracks"
+    table = page.table(("clip", "tracks", "frames", "J&F", "J", "F"), report.table_rows())
+    remarks = [problem.text for problem in report.problems] + list(report.notes)
+    return [page.paragraph(line), table, *(page.paragraph(remark) for remark in remarks)]
+
+
+def _breakdown(report: Report) -> list[str]:
+    rows = [
+        (what, group.name, group.tracks, *(round(100 * x, 1) for x in (group.mean.j_and_f, group.mean.J, group.mean.F)))
+        for what, groups in breakdown(report.tracks).items()
+        for group in groups
+    ]
+    return [page.heading("By granularity"), page.table(("by", "group", "tracks", "J&F", "J", "F"), rows)]
+
+
+def _worst(report: Report, inputs: Inputs) -> list[str]:
+    colours = (("right", page.RIGHT), ("too much", page.TOO_MUCH), ("missed", page.MISSED))
+    pictures = [
+        page.picture(
+            page.error_picture(found.predicted, found.truth),
+            f"{found.clip} / {found.track}, frame {found.frame}: J {100 * found.J:.1f}, F {100 * found.F:.1f}",
+        )
+        for found in worst_frames(report, inputs.predictions, inputs.truth, WORST)
+    ]
+    key = page.key([(name, page.css(colour)) for name, colour in colours])
+    return [page.heading("Worst frames of the worst tracks"), key, *pictures]
+
+
+def _charts(report: Report) -> list[str]:
+    sections = [page.heading("J and F over time"), page.key([("J", J_COLOUR), ("F", F_COLOUR)])]
+    left = MOST_CHARTS
+    for clip in report.clips:
+        sections.append(page.heading(clip.name, 3))
+        sections += [_chart(track) for track in clip.tracks[:left]]
+        left = max(0, left - len(clip.tracks))
+    return [*sections, *([page.paragraph(f"only the first {MOST_CHARTS} tracks are drawn")] if not left else [])]
+
+
+def _chart(track: TrackScore) -> str:
+    lines = [
+        page.Series(letter, track.frames, values.tolist(), colour)
+        for letter, values, colour in (("J", track.J, J_COLOUR), ("F", track.F, F_COLOUR))
+    ]
+    return page.line_chart(f"{track.name}: J&F {100 * track.mean.j_and_f:.1f}", lines)
+
+
+def _interval(estimate: Estimate) -> str:
+    value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
+    return f"{value:.1f} [{low:.1f}, {high:.1f}]"
