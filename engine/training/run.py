@@ -1,62 +1,54 @@
-"""From what a user names to a trained model: data, initial weights, the run, the file."""
+"""From data, settings and initial weights to a trained model: the run, its records, the file."""
 
 import difflib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from engine.errors import CheckpointError, FormatError, OutputError, UsageError
+from engine.errors import CheckpointError, OutputError, UsageError
 from engine.models.mmpm.config import CONFIGS
-from engine.models.mmpm.loading import load_mmpm
-from engine.models.mmpm.network import MMPM
 from engine.models.sam.config import CONFIGS as SAM_CONFIGS
 from engine.models.sam.network import begin_encoder, build_sam
-from engine.runtime.seeds import torch_generator
-from engine.store import open_source
+from engine.store import atomic
+from engine.store.spool import writing
+from engine.training.compiling import compile_parts
+from engine.training.data import open_data
+from engine.training.distributed import ALONE, Group
+from engine.training.initial import initial_mmpm
+from engine.training.journal import Journal
 from engine.training.loop import ClipSource, Progress, Trainer
-from engine.training.mixture import Mixture
 from engine.training.mmpm_task import MMPMTask
-from engine.training.pictures import SUFFIXES, join_pools, load_pictures
 from engine.training.sam_task import SAMTask
-from engine.training.scenes import SceneSource
 from engine.training.settings import TrainSettings
-from engine.training.synthesis import Synthesizer
 from engine.training.task import Task
-from engine.training.videos import VideoClips
+from engine.training.validation import Validation
 from engine.weights.convert import save_weights
 from engine.weights.load import load_state_dict
 from engine.weights.recognise import recognise, strict_load
 
-SYNTHETIC = "synthetic"
+__all__ = ["Surroundings", "check", "make_task", "open_data", "train"]
 
 
-def open_data(
-    names: Sequence[str], settings: TrainSettings, device: torch.device, videos: Path | None = None
-) -> ClipSource:
-    """`synthetic`, folders of pictures (with or without partitions), and mask stores or trees whose videos are at hand.
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run has around it, besides settings and data.
 
-    Pictures feed the synthesis; `synthetic` alone works with drawn textures. Raises the errors of the readers.
+    encoder, value_encoder: names or files of SAMs, see `initial_mmpm`. inputs: fingerprints of all that the run is made
+    from, which have to be the same when it goes on. tensorboard: folder for event files. config: text that reproduces
+    the run, written beside the weights. group: the processes.
     """
-    generator = torch_generator(settings.seed, "clips", device=device)
-    folders = [Path(name) for name in names if name != SYNTHETIC and _is_pictures(Path(name))]
-    stores = [name for name in names if name != SYNTHETIC and Path(name) not in folders]
-    sources: list[ClipSource] = []
-    pool = join_pools([load_pictures(folder) for folder in folders]).to(device) if folders else None
-    if settings.model in SAM_CONFIGS:
-        if stores:
-            raise UsageError(f"{stores[0]}: {settings.model} learns from pictures", "name folders, or `synthetic`")
-        return SceneSource(settings.clips, settings.targets, pool, generator)
-    if folders or SYNTHETIC in names:
-        sources.append(Synthesizer(settings.clips, pool, generator))
-    for name in stores:
-        if not Path(name).exists():
-            raise FormatError(f"{name}: no such data", "name `synthetic`, a folder of pictures, or a mask store")
-        sources.append(VideoClips(open_source(name), settings.clips, generator, videos))
-    return sources[0] if len(sources) == 1 else Mixture(sources, generator)
+
+    encoder: str | None = None
+    value_encoder: str | None = None
+    inputs: Mapping[str, str] | None = None
+    validation: Validation | None = None
+    tensorboard: Path | None = None
+    config: str = ""
+    group: Group = ALONE
 
 
 def train(
@@ -68,35 +60,73 @@ def train(
     provenance: Mapping[str, object] | None = None,
     on_step: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    around: Surroundings | None = None,
 ) -> int:
     """Train, or go on with an unfinished run of the same settings, and write the averaged weights to `output`.
 
     Returns the step it began at. The unfinished run lies in `<output>.training.pt` until the end; with `overwrite` one
-    of other settings is thrown away. should_stop: asked after each step; a yes saves the run and raises
-    KeyboardInterrupt. Raises the errors of `check`, CheckpointError for unusable initial weights or an unfinished run
-    with other settings.
+    of other settings is thrown away. Beside the weights appear `<output>.metrics.jsonl`, `.curves.png` and, where there
+    is a text for it, `.toml`. should_stop: asked after each step; a yes saves the run and raises KeyboardInterrupt.
+    Raises the errors of `check`, CheckpointError for unusable initial weights or an unfinished run with other settings.
     """
+    around = around or Surroundings()
     check(settings, output, overwrite)
-    checkpoint = output.with_name(output.name + ".training.pt")
-    device = clips.generator.device
-    task = make_task(settings, init, device)
-    trainer = Trainer(task, clips, settings, checkpoint)
+    group, device = around.group, clips.generator.device
+    task = make_task(settings, init, device, around.encoder, around.value_encoder)
+    trainer = Trainer(
+        task,
+        clips,
+        settings,
+        output.with_name(f"{output.name}.training.pt"),
+        group,
+        dict(around.inputs or {}),
+        _validated(task, around.validation),
+    )
+    journal = Journal(output, settings.steps, settings.log_every, around.tensorboard) if group.writes else None
     _go_on(trainer, overwrite)
     began = trainer.step
+    if journal is not None:
+        journal.begin(began)
+        _write_config(output, around.config)
 
     def step_done(progress: Progress) -> None:
         if on_step is not None:
             on_step(progress)
-        if should_stop():
+        if journal is not None:
+            journal.note(progress)
+            if progress.step % settings.checkpoint_every == 0:
+                journal.draw()
+        if group.any(should_stop(), device):
             trainer.save()
             raise KeyboardInterrupt
 
     trainer.run(step_done)
-    made = {**(provenance or {}), "settings": settings.as_dict()}
-    described = {**task.description(), "training": made}
-    save_weights(output, _halved(trainer.average.state), described, overwrite=True)
-    checkpoint.unlink(missing_ok=True)
+    if journal is not None:
+        journal.close()
+        made = {**(provenance or {}), "settings": settings.as_dict(), "inputs": dict(around.inputs or {})}
+        described = {**task.description(), "training": made}
+        save_weights(output, _halved(trainer.average.state), described, overwrite=True)
+        trainer.checkpoint.unlink(missing_ok=True)
     return began
+
+
+def _validated(task: Task, validation: Validation | None) -> Callable[[dict[str, Tensor]], float] | None:
+    if validation is None:
+        return None
+    if not isinstance(task, MMPMTask):
+        raise UsageError("--validate propagates masks, which this model does not", "leave --validate out")
+    config = task.model.config
+    return lambda state: validation.score(config, state)
+
+
+def _write_config(output: Path, text: str) -> None:
+    """The configuration beside the weights, whole or not at all."""
+    if text:
+        path = output.with_name(f"{output.name}.toml")
+        temporary = atomic.temporary_beside(path)
+        with writing(path):
+            temporary.write_text(text, "utf-8")
+        atomic.publish(temporary, path)
 
 
 def _go_on(trainer: Trainer, overwrite: bool) -> None:
@@ -105,19 +135,26 @@ def _go_on(trainer: Trainer, overwrite: bool) -> None:
     except CheckpointError:
         if not overwrite:
             raise
-        trainer.checkpoint.unlink()
+        trainer.checkpoint.unlink(missing_ok=True)
 
 
-def make_task(settings: TrainSettings, init: Path | None, device: torch.device) -> Task:
-    """The model that the settings name, with seeded random weights or those of `init`, and how it is trained."""
+def make_task(
+    settings: TrainSettings,
+    init: Path | None,
+    device: torch.device,
+    encoder: str | None = None,
+    value_encoder: str | None = None,
+) -> Task:
+    """The model that the settings name, with seeded random weights or those it begins with, and how it is trained."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         if settings.model in SAM_CONFIGS:
-            return _sam_task(settings, init, device)
-        model = MMPM(CONFIGS[settings.model])
-    if init is not None:
-        model.load_state_dict(load_mmpm(init, settings.model).state_dict())
-    return MMPMTask(model.to(device), settings)
+            task: Task = _sam_task(settings, init, device)
+        else:
+            task = MMPMTask(initial_mmpm(settings, init, encoder, value_encoder).to(device), settings)
+    if settings.compile:
+        compile_parts(task.model)
+    return task
 
 
 def _sam_task(settings: TrainSettings, init: Path | None, device: torch.device) -> SAMTask:
@@ -131,17 +168,14 @@ def _sam_task(settings: TrainSettings, init: Path | None, device: torch.device) 
             strict_load(model, state, init, settings.model)
         else:
             begin_encoder(model.image_encoder, state, init)
+    if settings.freeze_encoder:
+        model.image_encoder.requires_grad_(False)
     return SAMTask(model.to(device), config, settings)
 
 
 def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Half precision halves the file; tests hold that masks do not suffer."""
     return {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
-
-
-def _is_pictures(path: Path) -> bool:
-    """A folder whose own files include pictures, rather than a tree of clips."""
-    return path.is_dir() and any(file.suffix.lower() in SUFFIXES for file in path.iterdir())
 
 
 def check(settings: TrainSettings, output: Path, overwrite: bool) -> None:

@@ -52,7 +52,11 @@ def test_what_is_written_can_be_loaded_and_says_how_it_was_made(tmp_path: Path) 
         described = file.metadata()["mugvos"]
     assert '"data": ["synthetic"]' in described
     assert '"steps": 6' in described
-    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "w.safetensors",
+        "w.safetensors.curves.png",
+        "w.safetensors.metrics.jsonl",
+    ]
 
 
 def test_stopped_and_run_again_equals_unbroken(tmp_path: Path) -> None:

@@ -23,9 +23,9 @@ class ViTConfig:
 
 @dataclass(frozen=True)
 class ConvConfig:
-    """Widths of the light image encoder at strides 2, 4, 8 and 16."""
+    """Widths of the light image encoder at strides 2, 4, 8, 16 and, if there is a fifth, 32."""
 
-    widths: tuple[int, int, int, int] = (32, 64, 128, 192)
+    widths: tuple[int, ...] = (32, 64, 128, 192)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from engine.models.mmpm.network import MMPM
 from engine.weights.load import load_state_dict, model_description
 from engine.weights.recognise import recognise, strict_load
 
-_PATCH = "value_encoder.network.patch_embed.proj.weight"
+PATCH = "value_encoder.network.patch_embed.proj.weight"
 
 
 def load_mmpm(path: str | Path, model: str | None = None) -> MMPM:
@@ -24,8 +24,7 @@ def load_mmpm(path: str | Path, model: str | None = None) -> MMPM:
 
     Raises CheckpointError for files that are damaged or belong to another model.
     """
-    state, metadata = load_state_dict(path)
-    config = _configuration(state, model_description(metadata, path), model, path)
+    config, state = read_mmpm(path, model)
     with torch.device("meta"):
         network = MMPM(config)
     network = network.to_empty(device="cpu")
@@ -33,15 +32,23 @@ def load_mmpm(path: str | Path, model: str | None = None) -> MMPM:
     return network.eval()
 
 
-def with_others_plane(state: Mapping[str, Tensor], config: MMPMConfig) -> dict[str, Tensor]:
-    """Where a multi-object network meets weights of a single-object one: a fifth input plane of zeros.
+def read_mmpm(path: str | Path, model: str | None = None) -> tuple[MMPMConfig, dict[str, Tensor]]:
+    """What a file of weights holds, before any network is built; arguments and errors as for `load_mmpm`."""
+    state, metadata = load_state_dict(path)
+    return _configuration(state, model_description(metadata, path), model, path), state
 
-    The plane holds the other objects, so zeros leave the result as it was. For training it is filled at random instead.
+
+def with_others_plane(
+    state: Mapping[str, Tensor], config: MMPMConfig, plane: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Where a multi-object network meets weights of a single-object one: a fifth input plane, of zeros unless given.
+
+    The plane holds the other objects, so zeros leave the result as it was; training begins with one drawn at random.
     """
-    weight = state.get(_PATCH)
+    weight = state.get(PATCH)
     if config.single_object or weight is None or weight.shape[1] != 4:
         return dict(state)
-    return {**state, _PATCH: torch.cat([weight, torch.zeros_like(weight[:, :1])], 1)}
+    return {**state, PATCH: torch.cat([weight, torch.zeros_like(weight[:, :1]) if plane is None else plane], 1)}
 
 
 def _configuration(
