@@ -94,7 +94,7 @@ def _inner(folder: Path, stem: str) -> Path:
     A lone folder is around the tree if it is named like the archive or deeper than a tree can be.
     """
     entries = list(folder.iterdir())
-    if len(entries) != 1:
+    if len(entries) != 1 or entries[0].name.startswith("Annotations"):
         return folder
     if entries[0].is_file() or entries[0].name == stem or _depth(entries[0]) >= _DEEPEST:
         return entries[0] if entries[0].is_file() else _inner(entries[0], stem)

@@ -14,6 +14,7 @@ from PIL import Image
 from engine.errors import FormatError
 from engine.masks import rle
 from engine.store.formats import base, png
+from engine.store.formats.kept_images import KeptImages
 from engine.store.formats.options import ExportOptions
 from engine.store.source import ClipMasks, MaskSource
 from engine.types import BoolArray, MaskRecord, Track, UInt8Array
@@ -59,6 +60,7 @@ class DavisClip:
         self.frames: Sequence[int] = list(self._files)
         self.height, self.width = png.image_size(self._files[self.frames[0]])
         self._last: tuple[int, UInt8Array] | None = None
+        self._kept = KeptImages(self.height, self.width)
         self._values_of: dict[int, set[int]] = {}
 
     @cached_property
@@ -106,21 +108,30 @@ class DavisClip:
     def _present(self, frame: int) -> set[int]:
         """The values of a frame but 0; looked for once."""
         if frame not in self._values_of:
-            counted = np.bincount(self._values(frame).ravel(), minlength=256)
-            self._values_of[frame] = {int(value) for value in np.flatnonzero(counted) if value != 0}
+            image = self._values(frame)
+            found = self._kept.labels(frame)
+            if found is None:
+                found = {int(value) for value in np.flatnonzero(np.bincount(image.ravel(), minlength=256))}
+            self._values_of[frame] = found - {0}
         return self._values_of[frame]
 
     def _values(self, frame: int) -> UInt8Array:
         if self._last is None or self._last[0] != frame:
-            file = self._files[frame]
-            values, _ = png.read_values(file)
-            if values.shape != (self.height, self.width):
-                raise FormatError(
-                    f"{file}: {values.shape[1]}x{values.shape[0]}, the first frame is {self.width}x{self.height}",
-                    "all frames of a video need one size",
-                )
+            values = self._kept.get(frame)
+            if values is None:
+                values = self._decoded(self._files[frame])
+                self._kept.put(frame, values)
             self._last = (frame, values)
         return self._last[1]
+
+    def _decoded(self, file: Path) -> UInt8Array:
+        values, _ = png.read_values(file)
+        if values.shape != (self.height, self.width):
+            raise FormatError(
+                f"{file}: {values.shape[1]}x{values.shape[0]}, the first frame is {self.width}x{self.height}",
+                "all frames of a video need one size",
+            )
+        return values
 
 
 def index_root(path: Path) -> Path:
