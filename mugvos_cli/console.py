@@ -117,6 +117,26 @@ def progress(label: str, total: int | None = None, unit: str = "") -> Iterator[P
         yield _Lines(label, total, unit)
 
 
+class RunProgress(Protocol):
+    """Two counts at once: the items of a run, and the steps of the item at hand."""
+
+    def begin(self, done: int, name: str) -> None:
+        """An item begins; `done` before it are finished."""
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        """Steps of the item at hand."""
+
+
+@contextmanager
+def run_progress(label: str, total: int) -> Iterator[RunProgress]:
+    """A bar for the run and one for its item at hand; plain lines of both where nobody watches, nothing with `-q`."""
+    if settings.quiet or not _is_terminal(sys.stderr):
+        yield _RunLines(total)
+        return
+    with _bars(label, total, "") as bars:
+        yield _RunBars(bars, total)
+
+
 def status_of(fault: BaseException) -> int:
     """Say in one line what went wrong and return the exit status; `--debug` adds the traceback."""
     if settings.debug:
@@ -196,6 +216,19 @@ class _Lines:
 
 @contextmanager
 def _bar(label: str, total: int | None, unit: str) -> Iterator[ProgressCallback]:
+    with _bars(label, total, unit) as bars:
+
+        def update(done: int, total: int | None = None) -> None:
+            if total is not None:
+                bars.update(bars.task_ids[0], total=total)
+            bars.update(bars.task_ids[0], completed=done)
+
+        yield update
+
+
+@contextmanager
+def _bars(label: str, total: int | None, unit: str) -> Iterator[Any]:
+    """Rich's display with one bar."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -209,14 +242,39 @@ def _bar(label: str, total: int | None, unit: str) -> Iterator[ProgressCallback]
     count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), count, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(label, total=total)
+        bars.add_task(label, total=total)
+        yield bars
 
-        def update(done: int, total: int | None = None) -> None:
-            if total is not None:
-                bars.update(task, total=total)
-            bars.update(task, completed=done)
 
-        yield update
+class _RunBars:
+    """A run's bar above the one of its item."""
+
+    def __init__(self, bars: Any, total: int) -> None:
+        self._bars, self._total = bars, total
+        self._run = bars.task_ids[0]
+        self._item = bars.add_task("", total=None)
+
+    def begin(self, done: int, name: str) -> None:
+        self._bars.update(self._run, completed=done)
+        self._bars.reset(self._item, total=None, description=name)
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        self._bars.update(self._item, completed=done, total=total)
+
+
+class _RunLines:
+    """A line every ten seconds on the item at hand, with its place in the run."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._lines: ProgressCallback = lambda done, total=None: None
+
+    def begin(self, done: int, name: str) -> None:
+        if not settings.quiet:
+            self._lines = _Lines(f"{name} ({done + 1} of {self._total})", None)
+
+    def advance(self, done: int, total: int | None = None) -> None:
+        self._lines(done, total)
 
 
 def _say(line: str) -> None:

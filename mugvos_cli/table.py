@@ -13,6 +13,7 @@ class Entry:
 
 
 COMMANDS: dict[str, Entry] = {
+    "generate": Entry("generate", "Make mask tracks from raw video.", "Work"),
     "propagate": Entry("propagate", "Carry masks of some frames through a video.", "Work"),
     "evaluate": Entry("evaluate", "Score masks against ground truth (J, F, J&F).", "Work"),
     "visualize": Entry("visualize", "Draw mask tracks over their video.", "Work"),

@@ -71,7 +71,8 @@ class ProposalBirths:
             return []
         found = propose(self._prompter, image, self._settings.proposals, embedding, free)
         if free is not None:
-            found = [p for p in found if np.count_nonzero(p.mask.within(free)) >= self._settings.new_share * p.mask.area]
+            share = self._settings.new_share
+            found = [p for p in found if np.count_nonzero(p.mask.within(free)) >= share * p.mask.area]
         kept = self._kept(found, image.shape[0] * image.shape[1], room, index)
         return [Birth(next_id + i, p.mask, p.score, p.stability) for i, p in enumerate(kept)]
 

@@ -44,12 +44,12 @@ class RunningClip:
         self._containment = Containment(settings.contained)
 
     def step(self, index: int, number: int, image: UInt8Array) -> list[MaskRecord]:
-        """The masks of the next frame, uint8 (H, W, 3). index: in the clip, from 0; number: of the frame in the store."""
+        """The masks of the next frame, uint8 (H, W, 3). index: in the clip, from 0; number: in the store."""
         carried, inside = self._carried(image)
         due = self._tools.births.due(index)
         needed = due or any(mask.area for mask in carried.values())
         embedding = self._tools.prompter.embed(image) if needed else None
-        linked = {track: LOST for track in carried}
+        linked = dict.fromkeys(carried, LOST)
         if embedding is not None and inside is not None:
             linked = self._tools.linker.link(embedding, carried, inside, self._tools.sampler, index)
         if due:
@@ -107,7 +107,7 @@ class RunningClip:
     def _carried(self, image: UInt8Array) -> tuple[dict[int, BoxedMask], Any]:
         """All masks as flow carries them to this frame, and its pixels where flow is consistent (None: no flow)."""
         if self._image is None or not any(mask.area for mask in self._masks.values()):
-            return {track: LOST.mask for track in self._masks}, None
+            return dict.fromkeys(self._masks, LOST.mask), None
         there, back = self._tools.flow.both(self._image, image)
         before = consistent(there, back, self._settings.cycle)
         seen = [track for track, mask in self._masks.items() if mask.area]

@@ -38,7 +38,7 @@ class Containment:
         for track, area in zip(ids, areas.tolist(), strict=True):
             self._frames[track] = self._frames.get(track, 0) + 1
             self._pixels[track] = self._pixels.get(track, 0) + area
-        for part, whole in _near_pairs(list(seen.values()), areas, self._share):
+        for part, whole in near_pairs(list(seen.values()), areas, self._share):
             if seen[ids[part]].overlap(seen[ids[whole]]) >= self._share * areas[part]:
                 pair = ids[part], ids[whole]
                 self._inside[pair] = self._inside.get(pair, 0) + 1
@@ -72,7 +72,7 @@ class Containment:
         self._inside = {(part, whole): count for part, whole, count in pairs}
 
 
-def _near_pairs(masks: list[BoxedMask], areas: np.ndarray, share: float) -> list[tuple[int, int]]:
+def near_pairs(masks: list[BoxedMask], areas: np.ndarray, share: float) -> list[tuple[int, int]]:
     """(part, whole) of masks whose boxes share enough for the first to lie in the second, which is larger."""
     if not masks:
         return []

@@ -44,6 +44,19 @@ def write_output(path: Path, stream: BinaryIO | None = None) -> None:
 
 
 @contextmanager
+def spooled_output(output: Path) -> Iterator[Path]:
+    """Where to write what is meant for `output`: there, or for `-` a file that goes to standard output at the end."""
+    if str(output) != STDIO:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="mugvos-") as folder:
+        path = Path(folder) / "store.h5"
+        yield path
+        if path.exists():
+            write_output(path)
+
+
+@contextmanager
 def writing(path: Path | str) -> Iterator[None]:
     """Turn operating system errors of the block into OutputError naming `path`; broken pipes pass through."""
     try:
