@@ -226,3 +226,215 @@ def test_chosen_clips_are_judged_alone(cli: Run, tmp_path: Path) -> None:
     assert "cow" not in done.out
     wrong = cli("evaluate", found, "--gt", truth, "--clip", "beer")
     assert (wrong.status, "no clip 'beer'" in wrong.err) == (2, True)
+
+
+# Further forms of the report
+
+
+def test_the_worst_tracks_come_first(cli: Run, tmp_path: Path) -> None:
+    predicted, truth = write_tracks(tmp_path / "p"), write_tracks(tmp_path / "t")
+    for frame in (1, 2):
+        Image.fromarray(np.zeros(SHAPE, np.uint8)).save(predicted / "cow" / "track_001" / f"{frame:03d}.png")
+    lines = cli("evaluate", predicted, "--gt", truth, "--worst", 2).out.splitlines()
+    assert lines[0].split()[-2:] == ["worst", "frame"] and len(lines) == 4
+    assert lines[1].split()[:3] == ["cow", "track_001", "3"] and lines[1].split()[-1] == "1"
+
+
+def test_the_breakdown_is_printed_and_in_the_document(cli: Run, tmp_path: Path) -> None:
+    truth = write_tracks(tmp_path / "t")
+    assert any(line.split()[:3] == ["size", "small", "4"] for line in cli_lines(cli, truth, "--breakdown"))
+    got = document(cli, truth, "--gt", truth)
+    assert set(got["breakdown"]) == {"size", "level", "motion", "occlusion"}
+    assert got["breakdown"]["level"] == [{"group": "0", "tracks": 4, "J&F": 1.0, "J": 1.0, "F": 1.0}]
+    assert got["metrics"]["J-Recall"] == 1.0
+
+
+def cli_lines(cli: Run, truth: Path, *more: object) -> list[str]:
+    lines: list[str] = cli("evaluate", truth, "--gt", truth, *more).out.splitlines()
+    return lines
+
+
+def test_every_frame_is_in_the_document_when_asked(cli: Run, tmp_path: Path) -> None:
+    truth = write_tracks(tmp_path / "t")
+    track = document(cli, truth, "--gt", truth, "--per-frame")["clips"][0]["tracks"][0]
+    assert track["per_frame"] == {"frame": [1, 2, 3], "J": [1.0] * 3, "F": [1.0] * 3}
+    assert "per_frame" not in document(cli, truth, "--gt", truth)["clips"][0]["tracks"][0]
+
+
+def test_several_predictions_are_compared(cli: Run, tmp_path: Path) -> None:
+    truth, good = write_tracks(tmp_path / "t"), write_tracks(tmp_path / "good", off=1)
+    bad = write_tracks(tmp_path / "bad", off=5)
+    outcome = cli("evaluate", "--compare", bad, good, truth, "--gt", truth)
+    assert outcome.status == 0, outcome.err
+    text = outcome.out
+    assert f"{good} - {bad}" in text and "paired bootstrap over 2 clips" in text and "too narrow" in text
+    assert len([line for line in text.splitlines() if " - " in line and line.endswith("yes")]) == 3
+    got = json.loads(cli("evaluate", "--compare", bad, good, "--gt", truth, "--json").out)
+    assert got["schema"] == 1 and got["mean"] == got["reports"][0]["mean"]
+    assert [entry["name"] for entry in got["comparison"]["predictions"]] == [str(bad), str(good)]
+    difference = got["comparison"]["differences"][0]["J&F"]
+    assert difference["value"] == pytest.approx(got["reports"][1]["mean"]["J&F"] - got["reports"][0]["mean"]["J&F"])
+
+
+def test_a_page_without_requests(cli: Run, tmp_path: Path) -> None:
+    predicted, truth, page = write_tracks(tmp_path / "p", off=4), write_tracks(tmp_path / "t"), tmp_path / "r.html"
+    assert cli("evaluate", predicted, "--gt", truth, "--html", page).status == 0
+    text = page.read_text()
+    assert text.count("<svg") == 4 and text.count("data:image/png") == 4 and "http" not in text
+    assert "bear / track_000, frame" in text and "By granularity" in text
+    assert cli("evaluate", predicted, "--gt", truth, "--html", page).status == 2, "it exists"
+    done = cli("evaluate", "--compare", predicted, truth, "--gt", truth, "--html", page, "--overwrite")
+    assert done.status == 0 and "Comparison" in page.read_text()
+
+
+def test_statistics_are_those_of_info(cli: Run, tmp_path: Path) -> None:
+    truth = write_tracks(tmp_path / "t")
+    got = json.loads(cli("evaluate", "--statistics", truth, "--json").out)
+    assert {k: got[k] for k in got if k not in ("schema", "videos", "clips")} == json.loads(
+        cli("info", truth, "--json").out
+    )["statistics"]
+    assert got["masks"] == 20 and got["mask_tracks"] == 4 and got["annotated_frames"] == 10
+    lines = cli("evaluate", "--statistics", truth).out.splitlines()
+    assert lines[1].split()[0] == "bear" and lines[-1].split()[1:] == ["20", "4", "2.0", "10"]
+
+
+GRANULAR = ("case_granular_0", "case_granular_1")
+
+
+def test_the_tables_of_the_davis_tool_byte_for_byte(cli: Run, tmp_path: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden" / "evaluate"
+    for case in GRANULAR:
+        z = np.load(golden / f"{case}.npz")
+        shape = tuple(z["shape"])
+        for side in ("gt", "pred"):
+            masks = np.unpackbits(z[side])[: int(np.prod(shape))].reshape(shape)
+            for k, of_track in enumerate(masks):
+                folder = tmp_path / side / f"{case[5:]}_track_{k:03d}"
+                folder.mkdir(parents=True)
+                for frame, mask in enumerate(of_track):
+                    Image.fromarray(mask).save(folder / f"{frame:05d}.png")
+    outcome = cli("evaluate", tmp_path / "pred", "--gt", tmp_path / "gt", "--davis-csv", tmp_path / "out", *DAVIS)
+    assert outcome.status in (0, 1), outcome.err
+    for file in ("global_results-val.csv", "per-sequence_results-val.csv"):
+        assert (tmp_path / "out" / file).read_bytes() == (golden / "tables" / f"davis_{file}").read_bytes()
+
+
+DAVIS = ("--protocol", "davis", "--format", "davis", "--gt-format", "davis")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("p",), "no ground truth"),
+        (("p", "q", "--gt", "t"), "--compare"),
+        (("--compare", "p", "--gt", "t"), "at least two"),
+        (("--compare", "p", "p", "--gt", "t"), "named twice"),
+        (("--statistics", "p", "--gt", "t"), "scores nothing"),
+        (("--compare", "p", "q", "--gt", "t", "--csv", "x.csv"), "one prediction"),
+        (("p", "--gt", "t", "--json", "--csv", "-"), "standard output"),
+        (("p", "--gt", "t", "--match", "guess"), "overlap"),
+        (("p", "--gt", "t", "--protocol", "lvos"), "--meta"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: tuple, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p", "q", "t"):
+        write_labels(tmp_path / name, clips=("bear",))
+    outcome = cli("evaluate", *args)
+    assert outcome.status == 2 and words in outcome.err and "Traceback" not in outcome.err
+
+
+def test_the_names_of_protocols_and_matches_are_the_engine_s() -> None:
+    from engine.evaluation import PROTOCOLS
+    from engine.evaluation.settings import MATCHES
+    from mugvos_cli.commands import evaluate as command
+
+    assert tuple(PROTOCOLS) == command.PROTOCOLS and tuple(MATCHES) == command.MATCHES
+
+
+# Bad input: one line, exit status 2; or the clip listed, exit status 1
+
+
+def corrupt(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:60])
+
+
+def sixteen_bits(file: Path) -> None:
+    Image.fromarray(np.full(SHAPE, 1000, np.uint16)).save(file)
+
+
+def expanded_palette(file: Path) -> None:
+    Image.open(file).convert("RGB").save(file)
+
+
+def no_png(file: Path) -> None:
+    file.write_text("hello")
+
+
+DAMAGES = {
+    "corrupt": (corrupt, "damaged"),
+    "16 bits": (sixteen_bits, "16 bits"),
+    "expanded palette": (expanded_palette, "palette that OpenCV or imageio expanded"),
+    "no PNG": (no_png, "no image"),
+}
+
+
+@pytest.mark.parametrize("side", ["predicted", "truth"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_bad_png_is_one_line_or_a_clip_left_out(cli: Run, tmp_path: Path, damage: str, side: str) -> None:
+    sides = {"predicted": write_labels(tmp_path / "p"), "truth": write_labels(tmp_path / "t")}
+    spoil, words = DAMAGES[damage]
+    spoil(sides[side] / "cow" / "00002.png")
+    args = ("evaluate", sides["predicted"], "--gt", sides["truth"], "-q")
+    outcome = cli(*args)
+    assert outcome.status == 2 and outcome.out == ""
+    assert outcome.err.count("\n") == 1 and "00002.png" in outcome.err and words in outcome.err
+    outcome = cli(*args, "--keep-going", "--json")
+    assert outcome.status == 1 and [clip["name"] for clip in json.loads(outcome.out)["clips"]] == ["bear"]
+    problem = json.loads(outcome.out)["problems"][0]
+    assert "cow" in problem and "clip left out" in problem
+
+
+def empty_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def empty_folders(path: Path) -> None:
+    (path / "bear").mkdir(parents=True)
+
+
+def truth_without_masks(path: Path) -> None:
+    (path / "bear").mkdir(parents=True)
+    for frame in range(5):
+        Image.fromarray(np.zeros(SHAPE, np.uint8)).save(path / "bear" / f"{frame:05d}.png")
+
+
+def other_json(path: Path) -> None:
+    path.write_text('{"predictions": [1, 2]}')
+
+
+def newer_store(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.attrs["format"], file.attrs["schema"] = "mugvos", 99
+
+
+@pytest.mark.parametrize("make", [empty_folder, empty_folders, truth_without_masks, other_json, newer_store])
+def test_a_truth_that_is_none_is_one_line(cli: Run, tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "truth")
+    outcome = cli("evaluate", write_labels(tmp_path / "p"), "--gt", tmp_path / "truth", "-q")
+    assert outcome.status == 2 and outcome.out == ""
+    assert outcome.err.count("\n") == 1 and "Traceback" not in outcome.err
+    if make is not truth_without_masks:
+        assert "truth" in outcome.err
+
+
+def test_a_csv_that_lies_about_is_never_read(cli: Run, tmp_path: Path) -> None:
+    predicted, truth = write_labels(tmp_path / "p", off=2), write_labels(tmp_path / "t")
+    wanted = document(cli, predicted, "--gt", truth)["mean"]
+    (predicted / "global_results-val.csv").write_text("J&F-Mean\n0.999\n")
+    (predicted / "results.csv").write_text("Global score, 99.9\n")
+    assert document(cli, predicted, "--gt", truth)["mean"] == wanted
