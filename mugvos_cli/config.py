@@ -43,6 +43,18 @@ def defaults(name: str, command: Any) -> dict[str, Any]:
     return _shared_defaults(command, shared) | _own_defaults(file, name, command, own)
 
 
+def run_defaults(file: Path, name: str, command: Any) -> dict[str, Any]:
+    """What a file for `--config` gives a command, by parameter name: its options at the top, or in a table [name].
+
+    Raises UsageError for files that cannot be read and for keys that are no options.
+    """
+    if not file.is_file():
+        raise UsageError(f"{file}: no such configuration", "name a .toml file, as a run writes it beside its weights")
+    settings = _read(file)
+    table = settings.pop(name) if isinstance(settings.get(name), dict) else {}
+    return _own_defaults(file, name, command, {**settings, **table})
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         settings = tomllib.loads(file.read_text("utf-8"))

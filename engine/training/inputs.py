@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from engine.errors import FormatError
 from engine.training.data import SYNTHETIC
 from engine.weights.digest import file_digest
 from engine.weights.find import find_weights
@@ -40,7 +41,10 @@ def _folder_digest(folder: Path) -> str:
 def fingerprints(
     data: Iterable[str], videos: Path | None, validation: str | None, **weights: str | Path | None
 ) -> dict[str, str]:
-    """By the name of the option; what was not given is left out. Weights may be names of the catalogue."""
+    """By the name of the option; what was not given is left out. Weights may be names of the catalogue.
+
+    Raises FormatError for data and CheckpointError for weights that are not there.
+    """
     found = {f"data {at}": _of_data(name) for at, name in enumerate(data, 1)}
     if videos is not None and videos.exists():
         found["videos"] = fingerprint(videos)
@@ -51,4 +55,8 @@ def fingerprints(
 
 
 def _of_data(name: str) -> str:
-    return SYNTHETIC if name == SYNTHETIC else fingerprint(Path(name))
+    if name == SYNTHETIC:
+        return SYNTHETIC
+    if not Path(name).exists():
+        raise FormatError(f"{name}: no such data", "name `synthetic`, a folder of pictures, or a mask store")
+    return fingerprint(Path(name))

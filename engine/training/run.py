@@ -152,6 +152,8 @@ def make_task(
             task: Task = _sam_task(settings, init, device)
         else:
             task = MMPMTask(initial_mmpm(settings, init, encoder, value_encoder).to(device), settings)
+    if settings.compile and device.type != "cuda":
+        raise UsageError("--compile needs a CUDA device", "leave it out; on a CPU it gains nothing")
     if settings.compile:
         compile_parts(task.model)
     return task

@@ -3,7 +3,13 @@
 Knows names of settings and their values; what the stages do with data is in `pairs` and `videos`.
 """
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any
+
+from engine.errors import UsageError
+from engine.training.settings import STAGES, TrainSettings
+from engine.training.synthesis import SynthesisConfig
 
 NEVER = 200_000_000
 """A step that no run reaches: bootstrapping that begins there never begins."""
@@ -35,3 +41,18 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 """By stage, then by the name of a setting; `size` and `frames` are those of the clips."""
+
+
+def settings_for(stage: str, given: Mapping[str, Any]) -> TrainSettings:
+    """Settings of a run: what is given and not None, else what the stage says, else what TrainSettings says.
+
+    given: by the names of TrainSettings, and `size` and `frames` of the clips. Raises UsageError for values that make
+    no sense.
+    """
+    if stage not in STAGES:
+        raise UsageError(f"--stage {stage}", f"use one of {', '.join(filter(None, STAGES))}")
+    values = STAGE_DEFAULTS[stage] | {name: value for name, value in given.items() if value is not None}
+    clips = {name: values.pop(name) for name in ("size", "frames") if name in values}
+    known = {field.name for field in fields(TrainSettings)}
+    assert values.keys() <= known, values.keys() - known
+    return TrainSettings(stage=stage, clips=replace(SynthesisConfig(), **clips), **values)

@@ -37,7 +37,7 @@ class _Start:
 
 
 class Validation:
-    """J of a network on at most 30 clips of a source, at most 4 tracks a clip, `frames` frames each."""
+    """J of a network on at most 30 clips of a source, at most 4 tracks a clip, `frames` frames with masks each."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ def _start(clip: ClipMasks, frames: int) -> _Start | None:
         return None
     first = min(visible)
     tracks = sorted(track for _, track in sorted(visible[first], reverse=True)[:MOST_TRACKS])
-    judged = [number for number in clip.frames if first < number < first + frames]
+    judged = [number for number in clip.frames if number > first][: frames - 1]
     return _Start(clip, first, tracks, judged) if judged else None
 
 
