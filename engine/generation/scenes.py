@@ -20,16 +20,18 @@ _AROUND = 5  # frames
 
 def cuts(frames: Iterable[Frame], shortest: int = 2) -> list[int]:
     """Indices of the frames that begin a scene, without the first. No scene is shorter than `shortest` frames."""
-    changes: list[float] = []
-    before: FloatArray | None = None
+    steps: list[float] = []
+    leaps: list[float] = []
+    before: list[FloatArray] = []
     for frame in frames:
         now = signature(frame.image)
-        changes.append(0.0 if before is None else change(before, now))
-        before = now
+        steps.append(change(before[-1], now) if before else 0.0)
+        leaps.append(change(before[-2], now) if len(before) > 1 else 1.0)
+        before = [*before[-1:], now]
     found: list[int] = []
-    for index in range(1, len(changes)):
+    for index in range(1, len(steps)):
         last = found[-1] if found else 0
-        if _is_cut(changes, index) and index - last >= shortest and len(changes) - index >= shortest:
+        if _is_cut(steps, leaps, index) and index - last >= shortest and len(steps) - index >= shortest:
             found.append(index)
     return found
 
@@ -49,7 +51,9 @@ def change(before: FloatArray, now: FloatArray) -> float:
     return float(np.abs(before - now).sum(1).mean() / 2)
 
 
-def _is_cut(changes: list[float], index: int) -> bool:
-    around = changes[max(1, index - _AROUND) : index] + changes[index + 1 : index + 1 + _AROUND]
+def _is_cut(steps: list[float], leaps: list[float], index: int) -> bool:
+    """steps: changes from the frame before, leaps: from the one before that. After a flash the scene is the old one."""
+    around = steps[max(1, index - _AROUND) : index] + steps[index + 1 : index + 1 + _AROUND]
     usual = float(np.median(around)) if around else 0.0
-    return changes[index] >= _LEAST and changes[index] > _TIMES * usual
+    lasting = min(leaps[index : index + 2]) >= _LEAST
+    return steps[index] >= _LEAST and steps[index] > _TIMES * usual and lasting
