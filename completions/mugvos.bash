@@ -3,6 +3,7 @@ _mugvos() {
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}" command="" word words options
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$command $word" in
+            " generate") command="generate" ;;
             " propagate") command="propagate" ;;
             " evaluate") command="evaluate" ;;
             " visualize") command="visualize" ;;
@@ -18,25 +19,53 @@ _mugvos() {
         esac
     done
     case "$command" in
-        "") words="propagate evaluate visualize train convert info models doctor demo" options="--version --debug -h --help" ;;
+        "") words="generate propagate evaluate visualize train convert info models doctor demo" options="--version --debug -h --help" ;;
+        "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "evaluate") words="" options="--gt --protocol --json --csv --per-track --clip --strict --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "train") words="" options="--data -o --output --model --init --videos --steps --batch --frames --size --lr --warmup --targets --rounds --hard-from --hard-to --checkpoint-every --seed --device --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "train") words="" options="--data -o --output --config --model --stage --videos --init --encoder --value-encoder --freeze-encoder --train-encoder --steps --batch --accumulate --frames --size --objects --min-score --lr --final-lr --schedule --milestone --warmup --weight-decay --clip-norm --ema --hard-from --hard-to --deep-probability --targets --rounds --compile --validate --validate-videos --validate-every --validate-frames --tensorboard --log-every --checkpoint-every --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
         "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
-        "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" options="-q --quiet -v --verbose --debug -h --help" ;;
         "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "demo") words="" options="-o --output --frames --device -q --quiet -v --verbose --debug -h --help" ;;
     esac
     [[ $cur == -* ]] && words="$options"
     case "$command $prev" in
+        "generate -o"|"generate --output") words="" ;;
+        "generate --sam") words="" ;;
+        "generate --checkpoint") words="" ;;
+        "generate --flow") words="" ;;
+        "generate --grid") words="" ;;
+        "generate --predicted-iou") words="" ;;
+        "generate --stability") words="" ;;
+        "generate --box-nms") words="" ;;
+        "generate --crop-layers") words="" ;;
+        "generate --max-tracks") words="" ;;
+        "generate --points") words="" ;;
+        "generate --prompts") words="" ;;
+        "generate --sampling") words="" ;;
+        "generate --min-iou") words="" ;;
+        "generate --reseed-every") words="" ;;
+        "generate --clip-length") words="" ;;
+        "generate --resize") words="" ;;
+        "generate --min-length") words="" ;;
+        "generate --min-mean-iou") words="" ;;
+        "generate --min-agreement") words="" ;;
+        "generate --duplicates") words="" ;;
+        "generate --shard") words="" ;;
+        "generate --segment") words="" ;;
+        "generate --batch") words="" ;;
+        "generate --seed") words="" ;;
+        "generate --device") words="auto cpu cuda mps" ;;
+        "generate --precision") words="auto fp32 bf16 fp16" ;;
         "propagate --mask") words="" ;;
         "propagate -o"|"propagate --output") words="" ;;
-        "propagate -m"|"propagate --model") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h" ;;
+        "propagate -m"|"propagate --model") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" ;;
         "propagate --interval") words="" ;;
         "propagate --memory-frames") words="" ;;
         "propagate --memory") words="" ;;
@@ -49,8 +78,14 @@ _mugvos() {
         "propagate --device") words="auto cpu cuda mps" ;;
         "propagate --precision") words="auto fp32 bf16 fp16" ;;
         "evaluate --gt") words="" ;;
-        "evaluate --protocol") words="mug davis" ;;
+        "evaluate --protocol") words="mug davis davis-unsupervised lvos lvos-unsupervised-single lvos-unsupervised-multiple youtube-vos long-video referring vos-benchmark" ;;
+        "evaluate --meta") words="" ;;
+        "evaluate --unseen") words="" ;;
+        "evaluate --match") words="auto name number overlap" ;;
         "evaluate --csv") words="" ;;
+        "evaluate --davis-csv") words="" ;;
+        "evaluate --html") words="" ;;
+        "evaluate --worst") words="" ;;
         "evaluate --clip") words="" ;;
         "evaluate --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "evaluate --gt-format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
@@ -70,22 +105,43 @@ _mugvos() {
         "visualize --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "train --data") words="" ;;
         "train -o"|"train --output") words="" ;;
+        "train --config") words="" ;;
         "train --model") words="" ;;
-        "train --init") words="" ;;
+        "train --stage") words="static video" ;;
         "train --videos") words="" ;;
+        "train --init") words="" ;;
+        "train --encoder") words="" ;;
+        "train --value-encoder") words="" ;;
         "train --steps") words="" ;;
         "train --batch") words="" ;;
+        "train --accumulate") words="" ;;
         "train --frames") words="" ;;
         "train --size") words="" ;;
+        "train --objects") words="" ;;
+        "train --min-score") words="" ;;
         "train --lr") words="" ;;
+        "train --final-lr") words="" ;;
+        "train --schedule") words="cosine constant steps" ;;
+        "train --milestone") words="" ;;
         "train --warmup") words="" ;;
-        "train --targets") words="" ;;
-        "train --rounds") words="" ;;
+        "train --weight-decay") words="" ;;
+        "train --clip-norm") words="" ;;
+        "train --ema") words="" ;;
         "train --hard-from") words="" ;;
         "train --hard-to") words="" ;;
+        "train --deep-probability") words="" ;;
+        "train --targets") words="" ;;
+        "train --rounds") words="" ;;
+        "train --validate") words="" ;;
+        "train --validate-videos") words="" ;;
+        "train --validate-every") words="" ;;
+        "train --validate-frames") words="" ;;
+        "train --tensorboard") words="" ;;
+        "train --log-every") words="" ;;
         "train --checkpoint-every") words="" ;;
         "train --seed") words="" ;;
         "train --device") words="auto cpu cuda mps" ;;
+        "train --precision") words="auto fp32 bf16 fp16" ;;
         "convert --from") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "convert --to") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
         "convert --clip") words="" ;;

@@ -4,22 +4,27 @@ Knows reports and the pieces of a page.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.evaluation import Comparison, Report
-from engine.evaluation.comparison import MEASURES, Estimate
-from engine.evaluation.inputs import Inputs
-from engine.evaluation.report import TrackScore, breakdown
-from engine.evaluation.worst import worst_frames
-from engine.rendering import page
-from engine.store.atomic import publish, remove, temporary_beside
+from mugvos_cli.evaluation_text import MEASURES
+
+if TYPE_CHECKING:
+    from engine.evaluation import Comparison, Report, TrackScore
+    from engine.evaluation.comparison import Estimate
+    from engine.evaluation.inputs import Inputs
 
 WORST = 12
 MOST_CHARTS = 2000
 J_COLOUR, F_COLOUR = "#0072b2", "#d55e00"
 
 
-def write_page(path: Path, reports: dict[str, Report], inputs: Inputs, comparison: Comparison | None = None) -> None:
+def write_page(
+    path: Path, reports: "dict[str, Report]", inputs: "Inputs", comparison: "Comparison | None" = None
+) -> None:
     """Write the page for the first prediction, with a comparison where there are several. The file appears whole."""
+    from engine.rendering import page
+    from engine.store.atomic import publish, remove, temporary_beside
+
     name, report = next(iter(reports.items()))
     sections = [page.heading(f"mugvos evaluate: {report.protocol}", 1)]
     if comparison is not None:
@@ -33,7 +38,9 @@ def write_page(path: Path, reports: dict[str, Report], inputs: Inputs, compariso
         remove(temporary)
 
 
-def _comparison(comparison: Comparison) -> list[str]:
+def _comparison(comparison: "Comparison") -> list[str]:
+    from engine.rendering import page
+
     rows = [(name, *(_interval(by[m]) for m in MEASURES)) for name, by in comparison.scores.items()]
     changes = [
         (f"{d.second} less {d.first}", *(_interval(d.by[m]) for m in MEASURES), "yes" if d.by["J&F"].sure else "no")
@@ -47,7 +54,9 @@ def _comparison(comparison: Comparison) -> list[str]:
     ]
 
 
-def _scores(report: Report) -> list[str]:
+def _scores(report: "Report") -> list[str]:
+    from engine.rendering import page
+
     mean = report.mean
     line = f"J&F {100 * mean.j_and_f:.1f}, J {100 * mean.J:.1f}, F {100 * mean.F:.1f}; {len(report.tracks)} tracks"
     table = page.table(("clip", "tracks", "frames", "J&F", "J", "F"), report.table_rows())
@@ -55,7 +64,10 @@ def _scores(report: Report) -> list[str]:
     return [page.paragraph(line), table, *(page.paragraph(remark) for remark in remarks)]
 
 
-def _breakdown(report: Report) -> list[str]:
+def _breakdown(report: "Report") -> list[str]:
+    from engine.evaluation.report import breakdown
+    from engine.rendering import page
+
     rows = [
         (what, group.name, group.tracks, *(round(100 * x, 1) for x in (group.mean.j_and_f, group.mean.J, group.mean.F)))
         for what, groups in breakdown(report.tracks).items()
@@ -64,7 +76,10 @@ def _breakdown(report: Report) -> list[str]:
     return [page.heading("By granularity"), page.table(("by", "group", "tracks", "J&F", "J", "F"), rows)]
 
 
-def _worst(report: Report, inputs: Inputs) -> list[str]:
+def _worst(report: "Report", inputs: "Inputs") -> list[str]:
+    from engine.evaluation.worst import worst_frames
+    from engine.rendering import page
+
     colours = (("right", page.RIGHT), ("too much", page.TOO_MUCH), ("missed", page.MISSED))
     pictures = [
         page.picture(
@@ -77,7 +92,9 @@ def _worst(report: Report, inputs: Inputs) -> list[str]:
     return [page.heading("Worst frames of the worst tracks"), key, *pictures]
 
 
-def _charts(report: Report) -> list[str]:
+def _charts(report: "Report") -> list[str]:
+    from engine.rendering import page
+
     sections = [page.heading("J and F over time"), page.key([("J", J_COLOUR), ("F", F_COLOUR)])]
     left = MOST_CHARTS
     for clip in report.clips:
@@ -87,7 +104,9 @@ def _charts(report: Report) -> list[str]:
     return [*sections, *([page.paragraph(f"only the first {MOST_CHARTS} tracks are drawn")] if not left else [])]
 
 
-def _chart(track: TrackScore) -> str:
+def _chart(track: "TrackScore") -> str:
+    from engine.rendering import page
+
     lines = [
         page.Series(letter, track.frames, values.tolist(), colour)
         for letter, values, colour in (("J", track.J, J_COLOUR), ("F", track.F, F_COLOUR))
@@ -95,6 +114,6 @@ def _chart(track: TrackScore) -> str:
     return page.line_chart(f"{track.name}: J&F {100 * track.mean.j_and_f:.1f}", lines)
 
 
-def _interval(estimate: Estimate) -> str:
+def _interval(estimate: "Estimate") -> str:
     value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
     return f"{value:.1f} [{low:.1f}, {high:.1f}]"

@@ -7,19 +7,15 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from engine.errors import UsageError
-from engine.evaluation import Report, compare_reports, dataset_statistics
-from engine.evaluation import evaluate as score
-from engine.evaluation.detections import are_results, evaluate_detections
-from engine.evaluation.inputs import Inputs, meta_of, open_inputs
-from engine.evaluation.settings import Match
-from engine.evaluation.table import print_csv, write_csv, write_davis_csv
-from engine.store import open_source
-from engine.store.atomic import refuse_existing
 from mugvos_cli import console, evaluation_text
 from mugvos_cli.statistics_table import print_clip_statistics, print_statistics
+
+if TYPE_CHECKING:
+    from engine.evaluation import Comparison, Report
+    from engine.evaluation.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,8 @@ class Output:
 
     def check(self, predictions: Sequence[str], truth: str) -> None:
         """Everything that can be refused before the work begins."""
+        from engine.store.atomic import refuse_existing
+
         if truth == "-" and "-" in predictions:
             raise UsageError("predictions and truth cannot both come from standard input", "give one of them as a file")
         if len(predictions) > 1 and (self.csv or self.davis_csv):
@@ -71,6 +69,9 @@ class Output:
 
 def show_statistics(path: str, format: str | None, clips: list[str] | None, json: bool) -> None:
     """Table 1 of one source: one line a clip, then all together."""
+    from engine.evaluation import dataset_statistics
+    from engine.store import open_source
+
     with open_source(path, format) as source, console.progress("reading clips") as progress:
         found = dataset_statistics(source, clips, progress).as_dict()
     if json:
@@ -81,8 +82,11 @@ def show_statistics(path: str, format: str | None, clips: list[str] | None, json
     print_statistics(found)
 
 
-def evaluate(predictions: str, asked: Asked, output: Output) -> Report:
+def evaluate(predictions: str, asked: Asked, output: Output) -> "Report":
     """Score one prediction and show the report."""
+    from engine.evaluation.detections import are_results
+    from engine.evaluation.inputs import open_inputs
+
     if asked.protocol in (None, "referring") and are_results(predictions):
         report = _evaluate_detections(predictions, asked)
         _show(report, output)
@@ -95,8 +99,11 @@ def evaluate(predictions: str, asked: Asked, output: Output) -> Report:
     return report
 
 
-def compare(predictions: Sequence[str], asked: Asked, output: Output) -> list[Report]:
+def compare(predictions: Sequence[str], asked: Asked, output: Output) -> "list[Report]":
     """Score several predictions on one truth and show them side by side. The page shows the first one's frames."""
+    from engine.evaluation import compare_reports
+    from engine.evaluation.inputs import open_inputs
+
     reports: dict[str, Report] = {}
     for path in predictions:
         if path in reports:
@@ -120,7 +127,10 @@ def compare(predictions: Sequence[str], asked: Asked, output: Output) -> list[Re
     return list(reports.values())
 
 
-def _score(path: str, inputs: Inputs, asked: Asked) -> Report:
+def _score(path: str, inputs: "Inputs", asked: Asked) -> "Report":
+    from engine.evaluation import evaluate as score
+    from engine.evaluation.inputs import meta_of
+
     console.info(f"{path}: {inputs.predictions.format}; {asked.truth}: {inputs.truth.format}")
     if asked.protocol is None:
         console.info(f"protocol {inputs.protocol}, chosen by the form of the truth; --protocol names another")
@@ -134,7 +144,7 @@ def _score(path: str, inputs: Inputs, asked: Asked) -> Report:
             inputs.protocol,
             strict=asked.strict,
             keep_going=asked.keep_going,
-            match=cast(Match, asked.match),
+            match=cast(Any, asked.match),
             resize=asked.resize,
             meta=meta,
             clips=asked.clips,
@@ -144,13 +154,17 @@ def _score(path: str, inputs: Inputs, asked: Asked) -> Report:
         )
 
 
-def _evaluate_detections(predictions: str, asked: Asked) -> Report:
+def _evaluate_detections(predictions: str, asked: Asked) -> "Report":
+    from engine.evaluation.detections import evaluate_detections
+
     console.info(f"{predictions}: scored masks of single frames; protocol referring")
     return evaluate_detections(predictions, asked.truth, asked.strict)
 
 
-def _show(report: Report, output: Output) -> None:
+def _show(report: "Report", output: Output) -> None:
     """The report on standard output and in files."""
+    from engine.evaluation.table import print_csv, write_csv, write_davis_csv
+
     if output.davis_csv is not None:
         for file in write_davis_csv(report, output.davis_csv, output.overwrite):
             console.info(f"wrote {file}")
@@ -166,7 +180,9 @@ def _show(report: Report, output: Output) -> None:
     evaluation_text.print_report(report, output.per_track, output.worst, output.breakdown)
 
 
-def _write_page(path: Path, reports: dict[str, Report], inputs: Inputs, comparison: Any = None) -> None:
+def _write_page(
+    path: Path, reports: "dict[str, Report]", inputs: "Inputs", comparison: "Comparison | None" = None
+) -> None:
     from mugvos_cli.evaluation_page import write_page
 
     write_page(path, reports, inputs, comparison)

@@ -1,20 +1,23 @@
 """Reports of `mugvos evaluate` for people: tables on standard output, percent with one decimal."""
 
 import math
+from typing import TYPE_CHECKING
 
-from engine.evaluation import Report
-from engine.evaluation.comparison import MEASURES, Comparison, Estimate
-from engine.evaluation.report import breakdown
 from mugvos_cli import console
+
+if TYPE_CHECKING:
+    from engine.evaluation import Comparison, Report
+    from engine.evaluation.comparison import Estimate
 
 CLIP_COLUMNS = ("clip", "tracks", "frames", "J&F", "J", "F")
 TRACK_COLUMNS = ("clip", "track", "frames", "J&F", "J", "F")
+MEASURES = ("J&F", "J", "F")
 NOT_PERCENT = ("V",)
 SEPARATE = ("referring", "lvos", "youtube-vos")
 """Protocols whose further figures are what their papers print."""
 
 
-def print_report(report: Report, per_track: bool, worst: int | None, by_group: bool) -> None:
+def print_report(report: "Report", per_track: bool, worst: int | None, by_group: bool) -> None:
     """The table, the worst tracks, the breakdown where asked for, the protocol's own figures, the headline."""
     if "mAP 0.5:0.95" in report.metrics:
         print_metrics(report)
@@ -30,7 +33,7 @@ def print_report(report: Report, per_track: bool, worst: int | None, by_group: b
     console.result(headline(report))
 
 
-def headline(report: Report) -> str:
+def headline(report: "Report") -> str:
     """The last line: protocol, means, what they are over."""
     mean, tracks = report.mean, report.tracks
     judged = sum(len(track.frames) for track in tracks)
@@ -40,7 +43,7 @@ def headline(report: Report) -> str:
     )
 
 
-def print_worst(report: Report, count: int) -> None:
+def print_worst(report: "Report", count: int) -> None:
     """The tracks of lowest J&F, and the frame in which each is worst."""
     rows = []
     for clip, track in report.worst(count):
@@ -50,7 +53,7 @@ def print_worst(report: Report, count: int) -> None:
     console.table((*TRACK_COLUMNS, "worst frame"), rows)
 
 
-def print_metrics(report: Report) -> None:
+def print_metrics(report: "Report") -> None:
     """The protocol's figures by the names of its reference tool; V and what is not there (-1) as they are."""
     rows = []
     for name, value in report.metrics.items():
@@ -59,8 +62,10 @@ def print_metrics(report: Report) -> None:
     console.table(("figure", "value"), rows)
 
 
-def print_breakdowns(reports: dict[str, Report]) -> None:
+def print_breakdowns(reports: "dict[str, Report]") -> None:
     """Means by what kind of track it is, of every prediction by name."""
+    from engine.evaluation.report import breakdown
+
     rows = [
         (
             *([name] if name else []),
@@ -77,7 +82,7 @@ def print_breakdowns(reports: dict[str, Report]) -> None:
     console.table(("prediction", *columns) if "" not in reports else columns, rows)
 
 
-def print_comparison(comparison: Comparison) -> None:
+def print_comparison(comparison: "Comparison") -> None:
     """Every prediction with its intervals, then every difference and whether it means anything."""
     rows = [(name, *(_interval(by[measure]) for measure in MEASURES)) for name, by in comparison.scores.items()]
     console.table(("prediction", *MEASURES), rows)
@@ -89,7 +94,7 @@ def print_comparison(comparison: Comparison) -> None:
     console.result(f"{comparison.tracks} tracks; {'; '.join(comparison.notes)}")
 
 
-def _interval(estimate: Estimate, sign: str = "") -> str:
+def _interval(estimate: "Estimate", sign: str = "") -> str:
     value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
     return f"{value:{sign}.1f} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
