@@ -37,20 +37,15 @@ def _read(
     unit: Unit, reader: PairReader, proposals: Proposals, true_frame: int, frame: int | None
 ) -> tuple[UInt8Array, UInt8Array]:
     """The packed masks of a frame: all proposals, filled up with empty ones, and all objects, void taken out."""
-    count = max(len(proposals), len(unit.tracks))
-    P = np.zeros((count, *reader.shape), bool)
-    if frame is not None:
-        for at, (track, _) in enumerate(proposals):
-            P[at] = reader.proposal(track, frame, true_frame)
-    G = np.zeros((len(unit.tracks), *reader.shape), bool)
-    for at, plan in enumerate(unit.tracks):
-        mask = reader.truth(plan, true_frame)
-        if mask is not None:
-            G[at] = mask
     void = reader.void(true_frame)
-    if void is not None:
-        P, G = P & ~void, G & ~void
-    return pack_rows(P), pack_rows(G)
+    empty = np.zeros(reader.shape, bool)
+
+    def packed(mask: BoolArray | None) -> UInt8Array:
+        return pack_rows(empty if mask is None else mask if void is None else mask & ~void)
+
+    P = [packed(None if frame is None else reader.proposal(track, frame, true_frame)) for track, _ in proposals]
+    P += [packed(None)] * (len(unit.tracks) - len(proposals))
+    return np.stack(P), np.stack([packed(reader.truth(plan, true_frame)) for plan in unit.tracks])
 
 
 def count_all_pairs(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelCounts:

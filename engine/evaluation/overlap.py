@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.evaluation.assignment import best_assignment
+from engine.evaluation.bits import pack_rows
 from engine.store.source import ClipMasks
-from engine.types import BoolArray, Track
+from engine.types import BoolArray, Track, UInt8Array
 
 
 def match_by_overlap(
@@ -17,18 +18,20 @@ def match_by_overlap(
 ) -> dict[int, int]:
     """True track id -> predicted track id, by the highest total IoU in each true track's first frame with a mask.
 
-    frames: true -> predicted frame numbers. Tracks that overlap with nothing stay without a partner.
+    frames: true -> predicted frame numbers. Tracks that overlap with nothing, or are of another size, stay without a
+    partner.
     """
-    firsts: dict[int, list[tuple[int, BoolArray]]] = {}
+    firsts: dict[int, list[tuple[int, UInt8Array]]] = {}
     for at, track in enumerate(tracks):
         first = _first_mask(clip, track.id)
         if first is not None and first[0] in frames:
-            firsts.setdefault(first[0], []).append((at, first[1]))
+            firsts.setdefault(first[0], []).append((at, pack_rows(first[1])))
     gain = np.zeros((len(tracks), len(predicted.tracks)))
     for frame, masks in firsts.items():
         for column, other in enumerate(predicted.tracks):
-            P = predicted.mask(frames[frame], other.id)
-            if P is not None:
+            mask = predicted.mask(frames[frame], other.id)
+            if mask is not None and mask.shape == (clip.height, clip.width):
+                P = pack_rows(mask)
                 for row, G in masks:
                     gain[row, column] = _iou(P, G)
     return {tracks[row].id: predicted.tracks[column].id for row, column in best_assignment(gain) if gain[row, column]}
@@ -42,8 +45,5 @@ def _first_mask(clip: ClipMasks, track: int) -> tuple[int, BoolArray] | None:
     return None
 
 
-def _iou(P: BoolArray, G: BoolArray) -> float:
-    """Masks of two sizes do not overlap; scoring names them."""
-    if P.shape != G.shape:
-        return 0.0
-    return int(np.count_nonzero(P & G)) / max(1, int(np.count_nonzero(P | G)))
+def _iou(P: UInt8Array, G: UInt8Array) -> float:
+    return int(np.bitwise_count(P & G).sum()) / max(1, int(np.bitwise_count(P | G).sum()))

@@ -18,6 +18,8 @@ from engine.store.source import ClipMasks
 from engine.types import BoolArray, UInt8Array
 
 FRAMES_AT_ONCE = 8
+BYTES_AT_ONCE = 24 << 20
+"""Of packed masks that wait to be scored, over all tracks of a unit: many or large tracks wait for fewer frames."""
 
 
 def score_unit(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> list[TrackScore]:
@@ -28,11 +30,18 @@ def score_unit(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> list
     reader = PairReader(unit, clip, true_clip)
     if unit.proposals is not None:
         return score_assigned(unit, reader, unit.proposals)
-    scorers = [_TrackScorer(unit, plan, reader) for plan in unit.tracks]
+    at_once = frames_at_once(reader.shape, len(unit.tracks))
+    scorers = [_TrackScorer(unit, plan, reader, at_once) for plan in unit.tracks]
     for true_frame, frame in unit.frames:
         for scorer in scorers:
             scorer.add(true_frame, frame)
     return [scorer.finish() for scorer in scorers]
+
+
+def frames_at_once(shape: tuple[int, int], tracks: int) -> int:
+    """How many mask pairs (height, width) of each track are scored together."""
+    pair = 2 * shape[0] * -(-shape[1] // 8)
+    return max(1, min(FRAMES_AT_ONCE, BYTES_AT_ONCE // (pair * max(1, tracks))))
 
 
 @dataclass
@@ -46,6 +55,7 @@ class _TrackScorer:
     unit: Unit
     plan: TrackPlan
     reader: PairReader
+    at_once: int
     begun: bool = False
     turned: bool | None = None
     waiting: tuple[int, int | None, BoolArray, BoolArray | None] | None = None
@@ -113,7 +123,7 @@ class _TrackScorer:
         if self.turned is None:
             self.turned = P.flags.f_contiguous and G.flags.f_contiguous
         self.pairs.append((self._packed(P), self._packed(G)))
-        if len(self.pairs) == FRAMES_AT_ONCE:
+        if len(self.pairs) == self.at_once:
             self._flush()
 
     def _packed(self, mask: BoolArray) -> UInt8Array:
