@@ -186,7 +186,8 @@ def _run(
     check(settings, output, overwrite)
     console.info(f"reading {', '.join(places['data'])}")
     clips = open_data(places["data"], settings, device, places["videos"], around.group)
-    made = {name: Path(value).name if value is not None else None for name, value in places.items() if name != "data"}
+    named = {name: value for name, value in places.items() if name != "data" and value is not None}
+    made: dict[str, object] = {name: Path(value).name for name, value in named.items()}
     made["data"] = [Path(name).name for name in places["data"]]
     steps = settings.steps
     with stoppable("this step") as should_stop, console.progress("training", steps) as done:
