@@ -21,6 +21,7 @@ from engine.training.task import Outcome
 
 FOCAL_WEIGHT = 10.0
 SECONDARY = 0.25
+QUALITY_WEIGHT = 3.0
 
 
 class Prompts(NamedTuple):
@@ -74,7 +75,7 @@ class SAMTask:
         else:
             dense = encoder.mask_downscaling(shown)
         if isinstance(encoder, DrawnPromptEncoder):
-            dense = dense + encoder.dense((prompts.points, prompts.labels), prompts.boxes)
+            dense = torch.cat([dense, encoder.planes((prompts.points, prompts.labels), prompts.boxes)], 1)
         tokens = prompt_tokens(encoder, prompts)
         logits, quality = decode(self.model.mask_decoder, embedding, encoder.get_dense_pe(), tokens, dense)
         return logits.float(), quality.float()
@@ -131,7 +132,7 @@ def _mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
 
 def _quality_loss(logits: Tensor, quality: Tensor, truth: Tensor) -> Tensor:
     """Squared error (P,) of the predicted IoU, mean over masks."""
-    return (quality - _iou(logits.detach(), truth)).square().mean(1)
+    return QUALITY_WEIGHT * (quality - _iou(logits.detach(), truth)).square().mean(1)
 
 
 def _iou(logits: Tensor, truth: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from segment_anything import SamPredictor, sam_model_registry
+from segment_anything.modeling import MaskDecoder, Sam
 from torch import Tensor
 
 from engine.errors import CheckpointError
@@ -50,7 +51,8 @@ def test_published_sizes_have_segment_anythings_names_and_shapes(size: str) -> N
 def test_sam_tiny_is_recognised_and_its_decoder_is_segment_anythings() -> None:
     network = build_sam(CONFIGS["sam-tiny"])
     assert recognise(network.state_dict()) == "sam-tiny"
-    assert type(network.mask_decoder).__module__ == "segment_anything.modeling.mask_decoder"
+    assert isinstance(network, Sam)
+    assert isinstance(network.mask_decoder, MaskDecoder)
     assert network.mask_decoder.num_multimask_outputs == 3
 
 
@@ -132,6 +134,8 @@ def test_segment_anythings_predictor_takes_the_convolutional_form(config: SAMCon
     assert masks.shape == (3, 40, 60)
     assert scores.shape == (3,)
     assert low.shape == (3, 32, 32)
+    masks, _, _ = predictor.predict(box=np.array([10, 5, 40, 30]), multimask_output=False)
+    assert masks.shape == (1, 40, 60)
 
 
 def test_a_file_of_ours_carries_its_configuration(tmp_path: Path) -> None:

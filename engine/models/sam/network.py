@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from engine.errors import CheckpointError
 from engine.models.sam.config import SAMConfig
+from engine.models.sam.drawn_decoder import DrawnMaskDecoder
 from engine.models.sam.prompt_encoder import DrawnPromptEncoder
 from engine.nn.conv_encoder import ConvEncoder
 
@@ -26,28 +27,21 @@ class ConvImageEncoder(ConvEncoder):
 
 
 def build_sam(config: SAMConfig) -> Sam:
-    """The network with random weights. State-dict names are segment-anything's, but for a convolutional encoder."""
+    """The network with random weights. State-dict names are segment-anything's, but for a convolutional encoder and
+    what draws prompts."""
+    width = config.prompt_dim
+    transformer = TwoWayTransformer(depth=2, embedding_dim=width, num_heads=8, mlp_dim=config.mlp_dim)
+    prompt_encoder = DrawnPromptEncoder if config.drawn_prompts else PromptEncoder
+    mask_decoder = DrawnMaskDecoder if config.drawn_prompts else MaskDecoder
     return Sam(
         _image_encoder(config),
-        _prompt_encoder(config),
-        MaskDecoder(
-            transformer_dim=config.prompt_dim,
-            transformer=TwoWayTransformer(
-                depth=2, embedding_dim=config.prompt_dim, num_heads=8, mlp_dim=config.mlp_dim
-            ),
-            iou_head_hidden_dim=config.prompt_dim,
+        prompt_encoder(
+            embed_dim=width,
+            image_embedding_size=(config.grid, config.grid),
+            input_image_size=(config.image_side, config.image_side),
+            mask_in_chans=config.mask_in_chans,
         ),
-    )
-
-
-def _prompt_encoder(config: SAMConfig) -> PromptEncoder:
-    if config.drawn_prompts:
-        return DrawnPromptEncoder(config.prompt_dim, config.grid, config.image_side, config.mask_in_chans)
-    return PromptEncoder(
-        embed_dim=config.prompt_dim,
-        image_embedding_size=(config.grid, config.grid),
-        input_image_size=(config.image_side, config.image_side),
-        mask_in_chans=config.mask_in_chans,
+        mask_decoder(transformer_dim=width, transformer=transformer, iou_head_hidden_dim=width),
     )
 
 

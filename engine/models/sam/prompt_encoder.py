@@ -2,14 +2,14 @@
 
 SAM tells the decoder where a prompt is by tokens alone, and learns what that means from a billion masks. A small model
 trained for an hour learns it far sooner when every position is also told how near the points are and where in the box
-it lies. The tokens stay as they are.
+it lies (docs/sam.md). The tokens stay as they are; the planes travel beside the dense embedding, to DrawnMaskDecoder.
 """
 
 from typing import Any
 
 import torch
 from segment_anything.modeling import PromptEncoder
-from torch import Tensor, nn
+from torch import Tensor
 
 REACHES = (0.02, 0.06, 0.18)
 """Standard deviations of a point's planes, as shares of the input side."""
@@ -18,35 +18,27 @@ PLANES = 2 * len(REACHES) + 4
 
 
 class DrawnPromptEncoder(PromptEncoder):
-    """segment-anything's prompt encoder whose dense embedding holds the drawn prompts as well."""
-
-    def __init__(self, embed_dim: int, grid: int, image_side: int, mask_in_chans: int) -> None:
-        super().__init__(embed_dim, (grid, grid), (image_side, image_side), mask_in_chans)
-        self.drawn = nn.Sequential(
-            nn.Conv2d(PLANES, embed_dim // 2, 3, padding=1), nn.GELU(), nn.Conv2d(embed_dim // 2, embed_dim, 1)
-        )
+    """segment-anything's prompt encoder whose dense embedding has the drawn prompts as further channels."""
 
     def forward(
         self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None, masks: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """points: coordinates (P, n, 2) and labels (P, n); boxes (P, 4); masks (P, 1, 4h, 4w), any of them None.
 
-        Returns sparse (P, tokens, C) and dense (P, C, h, w), as segment-anything's encoder does.
+        Returns sparse (P, tokens, C), as segment-anything's encoder does, and dense (P, C + PLANES, h, w).
         """
         sparse, dense = super().forward(points, boxes, masks)
-        return sparse, dense + self.dense(points, boxes)
-
-    def dense(self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None) -> Tensor:
-        """What the drawn prompts add to the image embedding, (P, C, h, w). A box of NaN is none, as is label -1."""
-        drawn: Tensor = self.drawn(self.planes(points, boxes))
-        return drawn
+        planes = self.planes(points, boxes)
+        return sparse, torch.cat([dense.expand(len(planes), -1, -1, -1), planes], 1)
 
     def planes(self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None) -> Tensor:
         """(P, 10, h, w): nearness to label-1 points and to label-0 points at three reaches, then the box.
 
-        Of a box: inside or not, place across and down (-1..1 from side to side, 0 outside), whether there is one.
+        Of a box: inside or not, place across and down (-1..1 from side to side, 0 outside), whether there is one. A box
+        of NaN is none, as is label -1.
         """
         weight = self.no_mask_embed.weight
+        boxes = None if boxes is None else boxes.reshape(-1, 4)  # segment-anything's predictor gives (1, 1, 4)
         height, width = self.image_embedding_size
         count = len(boxes) if boxes is not None else len(points[0]) if points is not None else 1
         planes = weight.new_zeros(count, PLANES, height, width)

@@ -12,8 +12,8 @@ import torch
 from segment_anything.modeling import Sam
 from torch import Tensor
 
+from engine.models.sam.drawn_decoder import DrawnMaskDecoder
 from engine.models.sam.preprocess import Geometry, network_input
-from engine.models.sam.prompt_encoder import DrawnPromptEncoder
 from engine.models.sam.shared_decoder import ImageSide, SharedDecoder
 from engine.models.sam.upsampling import Upsampler, upsampler
 from engine.runtime.batches import FittingBatches
@@ -30,6 +30,7 @@ class Embedding:
     """A picture as the decoder sees it."""
 
     image: ImageSide
+    features: Tensor  # (1, C, h, w)
     geometry: Geometry
     upsampler: Upsampler
 
@@ -66,7 +67,7 @@ class Prompter:
             embedding = self.sam.image_encoder(network_input(self.sam, image, geometry))
             side = self._decoder.image_side(embedding, encoder.no_mask_embed.weight[0], encoder.get_dense_pe())
         rows, columns = (4 * length for length in side.size)
-        return Embedding(side, geometry, upsampler((rows, columns), geometry))
+        return Embedding(side, embedding, geometry, upsampler((rows, columns), geometry))
 
     @torch.inference_mode()
     def decode(self, embedding: Embedding, points: FloatArray) -> Decoded:
@@ -84,9 +85,11 @@ class Prompter:
         filled = torch.cat([points, points[-1:].expand(full - wanted, -1, -1)]) if wanted < full else points
         labels = torch.ones(filled.shape[:2], dtype=torch.int, device=self.device)
         with autocast(self.device, self._dtype):
-            encoder = self.sam.prompt_encoder
+            encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
             sparse, _ = encoder(points=(filled, labels), boxes=None, masks=None)
-            drawn = encoder.dense((filled, labels), None) if isinstance(encoder, DrawnPromptEncoder) else None
+            drawn = None
+            if isinstance(decoder, DrawnMaskDecoder):
+                drawn = decoder.added(embedding.features, encoder.planes((filled, labels), None))
             logits, scores = self._decoder(embedding.image, sparse, drawn)
         return logits[:wanted].float(), scores[:wanted].float()
 

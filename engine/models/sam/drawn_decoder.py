@@ -1,0 +1,84 @@
+"""SAM's mask decoder for drawn prompts: what lies under a prompt is compared with every position of the image.
+
+Each prompt's planes (DrawnPromptEncoder) say where to look; the projected image embedding, averaged there, is a
+prototype. The cosine of every position with each prototype, in several groups of channels, joins the planes on their
+way into the image side of segment-anything's decoder, which is otherwise as it was.
+"""
+
+import torch
+import torch.nn.functional as F
+from segment_anything.modeling import MaskDecoder
+from torch import Tensor, nn
+
+from engine.models.sam.prompt_encoder import PLANES
+
+PROTOTYPES = 5
+GROUPS = 4
+
+
+def decode_source(decoder: MaskDecoder, source: Tensor, position: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
+    """Image sides (P, C, h, w), positions (1, C, h, w), tokens (P, t, C) -> logits (P, 4, 4h, 4w), quality (P, 4)."""
+    prompts, channels, height, width = source.shape
+    output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([output.expand(prompts, -1, -1), sparse], 1)
+    states, source = decoder.transformer(source, position.expand(prompts, -1, -1, -1), tokens)
+    upscaled = decoder.output_upscaling(source.transpose(1, 2).reshape(prompts, channels, height, width))
+    mask_states = states[:, 1 : 1 + decoder.num_mask_tokens].unbind(1)
+    weights = torch.stack([mlp(x) for mlp, x in zip(decoder.output_hypernetworks_mlps, mask_states, strict=True)], 1)
+    logits = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
+    return logits, decoder.iou_prediction_head(states[:, 0])
+
+
+class DrawnMaskDecoder(MaskDecoder):
+    """segment-anything's mask decoder with a way in for planes."""
+
+    def __init__(self, transformer_dim: int, transformer: nn.Module, iou_head_hidden_dim: int) -> None:
+        super().__init__(
+            transformer_dim=transformer_dim, transformer=transformer, iou_head_hidden_dim=iou_head_hidden_dim
+        )
+        width = transformer_dim // 2
+        self.drawn_key = nn.Conv2d(transformer_dim, width, 1)
+        self.drawn = nn.Sequential(
+            nn.Conv2d(PLANES + PROTOTYPES * GROUPS, width, 3, padding=1),
+            nn.GELU(),
+            nn.Conv2d(width, transformer_dim, 1),
+        )
+
+    def source(self, embedding: Tensor, dense: Tensor) -> Tensor:
+        """The decoder's image side: embedding (P or 1, C, h, w), dense (P, C + PLANES, h, w) -> (P, C, h, w)."""
+        plain, planes = dense.split([embedding.shape[1], PLANES], 1)
+        return embedding + plain + self.added(embedding, planes)
+
+    def added(self, embedding: Tensor, planes: Tensor) -> Tensor:
+        """What the drawn prompts add to the embedding (P or 1, C, h, w): (P, C, h, w)."""
+        added: Tensor = self.drawn(torch.cat([planes, self.likeness(embedding, planes)], 1))
+        return added
+
+    def predict_masks(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse_prompt_embeddings: Tensor,
+        dense_prompt_embeddings: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """segment-anything's call for the prompts of one image: embedding (1, C, h, w)."""
+        # Its own predict_masks repeats the embedding for every prompt and adds the dense one; the addition is ours.
+        source = self.source(image_embeddings, dense_prompt_embeddings)
+        return decode_source(self, source, image_pe, sparse_prompt_embeddings)
+
+    def likeness(self, embedding: Tensor, planes: Tensor) -> Tensor:
+        """Cosines (P, PROTOTYPES * GROUPS, h, w) with what lies under the prompts; zeros where a prompt is absent."""
+        key = F.normalize(self.drawn_key(embedding).unflatten(1, (GROUPS, -1)), dim=2).flatten(3)
+        weight = _where_to_look(planes).flatten(2)
+        there = weight.sum(2) > 1e-6
+        weight = weight / weight.sum(2, keepdim=True).clamp(min=1e-6)
+        prototype = F.normalize(torch.einsum("pkn,pgcn->pkgc", weight, key.expand(len(planes), -1, -1, -1)), dim=3)
+        cosine = torch.einsum("pkgc,pgcn->pkgn", prototype, key.expand(len(planes), -1, -1, -1))
+        return (cosine * there[:, :, None, None]).flatten(1, 2).unflatten(2, planes.shape[2:])
+
+
+def _where_to_look(planes: Tensor) -> Tensor:
+    """Weights (P, 5, h, w): at positive points, around them, at negative ones, in the box's middle, outside of it."""
+    inside, across, down, present = planes[:, 6:].unbind(1)
+    middle = inside * (1 - across.square()) * (1 - down.square())
+    return torch.stack([planes[:, 0], planes[:, 1], planes[:, 3], middle, present * (1 - inside)], 1)
