@@ -11,6 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from engine.errors import FormatError, MaskError, MugvosError
 from engine.masks.labels import PixelKind, split_labels
+from engine.store.formats.flat_png import read_flat
 from engine.store.schema import MAX_PIXELS, plausible
 from engine.types import BoolArray, UInt8Array
 
@@ -23,6 +24,9 @@ def read_values(path: Path) -> tuple[UInt8Array, PixelKind]:
 
     Raises FormatError for a file that is missing, damaged or too large, and for colour or 16-bit images.
     """
+    flat = read_flat(path)
+    if flat is not None:
+        return flat
     with _OpenedImage(path, FormatError) as image:
         if image.mode == "1":
             return np.asarray(image).astype(np.uint8), "binary"
