@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,7 @@ class Trainer:
         self._dtype = resolve_precision(settings.precision, self.device)
         self._stepper: nn.Module = _Stepper(task)
         if group.size > 1:
-            self._stepper = DistributedDataParallel(self._stepper, broadcast_buffers=False, find_unused_parameters=True)
+            self._stepper = _synchronised(self._stepper)
 
     def run(self, on_step: Callable[[Progress], None] | None = None) -> None:
         """Train to the end, saving a checkpoint now and then. Raises MugvosError where the loss is not finite."""
@@ -213,6 +214,13 @@ class _Stepper(nn.Module):
     def forward(self, batch: tuple[Tensor, ...], generator: torch.Generator, step: int) -> tuple[Tensor, float]:
         outcome = self._step(batch, generator, step)
         return outcome.loss, outcome.iou
+
+
+def _synchronised(stepper: nn.Module) -> DistributedDataParallel:
+    """Gradients are averaged over the processes; buffers agree by themselves. Parts may rest in some steps."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # newer torch calls `broadcast_buffers` something else
+        return DistributedDataParallel(stepper, broadcast_buffers=False, find_unused_parameters=True)
 
 
 class _Clock:

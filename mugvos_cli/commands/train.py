@@ -74,6 +74,7 @@ def train(
     given = {name: value for name, value in locals().items() if name not in _NO_SETTINGS}
     places = {"data": data, "videos": videos, "init": init, "encoder": encoder, "value_encoder": value_encoder}
     checked = {"validate": validate, "validate_videos": validate_videos, "validate_frames": validate_frames}
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # hints of torch.distributed to its developers
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
     from engine.training.distributed import joined, own_device

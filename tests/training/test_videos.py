@@ -17,6 +17,9 @@ from engine.store import StoreWriter, open_source
 from engine.training.clip_table import FURTHEST, ClipRules, ClipTable
 from engine.training.distributed import Group
 from engine.training.footage import Footage
+from engine.training.loop import Positioned
+from engine.training.mixture import Mixture
+from engine.training.synthesis import SynthesisConfig, Synthesizer
 from engine.training.videos import VideoClips
 from engine.types import MaskRecord, Track
 from engine.video import open_video
@@ -189,6 +192,30 @@ def test_a_source_goes_on_at_any_batch(tmp_path: Path) -> None:
     other.generator.set_state(state)
     other.position = position
     assert all(torch.equal(a, b) for a, b in zip(expected, other.batch(2), strict=True))
+
+
+def test_a_mixture_goes_on_with_all_its_sources(tmp_path: Path) -> None:
+    path = store(tmp_path / "t.h5", write_video(tmp_path / "clip.mp4", scene(8)[0]), list(range(8)), 8)
+
+    def mixture() -> Mixture:
+        generator = torch.Generator().manual_seed(1)
+        drawn = Synthesizer(SynthesisConfig(size=32, frames=3), None, generator)
+        videos = [VideoClips(open_source(str(path)), RULES, generator, stream=stream) for stream in (0, 1)]
+        return Mixture([drawn, *videos], generator)
+
+    source = mixture()
+    for _ in range(6):
+        source.batch(1)
+    assert isinstance(source, Positioned)
+    position, state = source.position, source.generator.get_state()
+    assert position[0] is None
+    assert sum(position[1:]) in range(1, 7)
+    expected = [source.batch(1) for _ in range(6)]
+    other = mixture()
+    other.generator.set_state(state)
+    other.position = position
+    for batch in expected:
+        assert all(torch.equal(a, b) for a, b in zip(batch, other.batch(1), strict=True))
 
 
 def test_processes_load_their_own_rows_of_one_batch(tmp_path: Path) -> None:
