@@ -23,7 +23,7 @@ _mugvos() {
         "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "visualize") words="" options="--video -o --output --clip --track --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "train") words="" options="--data -o --output --config --model --stage --videos --init --encoder --value-encoder --freeze-encoder --train-encoder --steps --batch --accumulate --frames --size --objects --min-score --lr --final-lr --schedule --milestone --warmup --weight-decay --clip-norm --ema --hard-from --hard-to --deep-probability --targets --rounds --compile --validate --validate-videos --validate-every --validate-frames --tensorboard --log-every --checkpoint-every --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
@@ -94,6 +94,7 @@ _mugvos() {
         "visualize -o"|"visualize --output") words="" ;;
         "visualize --clip") words="" ;;
         "visualize --track") words="" ;;
+        "visualize --level") words="" ;;
         "visualize --alpha") words="" ;;
         "visualize --start") words="" ;;
         "visualize --stop") words="" ;;

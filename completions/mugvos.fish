@@ -103,6 +103,7 @@ complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l video -r -d 'Fi
 complete -c mugvos -n '__fish_seen_subcommand_from visualize' -s o -l output -r -d 'Where to write; - is standard output.'
 complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l clip -r -d 'Only this clip; may be repeated.'
 complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l track -r -d 'Only this track; may be repeated.'
+complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l level -r -d 'Only tracks of this level; 0 are the wholes.'
 complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l alpha -r -d 'Opacity of the fill.'
 complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l contour -l no-contour -d 'Draw the rim of each mask.'
 complete -c mugvos -n '__fish_seen_subcommand_from visualize' -l labels -d 'Write each track\'s name on it.'

@@ -11,6 +11,7 @@ from engine.errors import MugvosError, UsageError
 from engine.rendering.footage import video_of
 from engine.rendering.scene import Scene
 from engine.store.source import MaskSource
+from engine.types import Track
 from engine.video import find_videos, open_video
 
 
@@ -20,6 +21,7 @@ class Stage:
     path: where the masks come from, `-` for standard input. clips: names, None for all. tracks: ids to show, None for
     all; clips without any of them are left out if another has one. video: where the frames are (a video, or a folder
     of videos named like the clips), None for the video that each clip says it was made from. blank: draw on grey.
+    level: of the granularity tree, only its tracks are shown.
     Raises UsageError for names that are no clip and for masks without clips, VideoError for a `video` that is none.
     """
 
@@ -31,9 +33,10 @@ class Stage:
         tracks: Collection[int] | None = None,
         video: str | None = None,
         blank: bool = False,
+        level: int | None = None,
     ) -> None:
         self.path = path
-        self._masks, self._tracks, self._blank = masks, tracks, blank
+        self._masks, self._tracks, self._blank, self._level = masks, tracks, blank, level
         self.clips = self._with_tracks(self._named(clips))
         self._videos = None if video is None else find_videos([video])
 
@@ -49,10 +52,10 @@ class Stage:
         """A clip over its video, open. Raises VideoError, MaskError, UsageError (see Scene)."""
         footage = self.footage(name)
         if footage is None:
-            yield Scene(self._masks.clip(name), None, self._tracks)
+            yield Scene(self._masks.clip(name), None, self._shown(name))
             return
         with open_video(footage) as reader:
-            yield Scene(self._masks.clip(name), reader, self._tracks)
+            yield Scene(self._masks.clip(name), reader, self._shown(name))
 
     def each(self, work: Callable[[str], None], on_failure: Callable[[str, MugvosError], None]) -> list[str]:
         """Work on clip after clip; tell of those that fail and return them. A single clip's error is raised."""
@@ -78,6 +81,21 @@ class Stage:
         return [name for name in known if wanted is None or name in wanted]
 
     def _with_tracks(self, clips: Sequence[str]) -> Sequence[str]:
-        if self._tracks is None or len(clips) == 1:
+        if (self._tracks is None and self._level is None) or len(clips) == 1:
             return clips
-        return [n for n in clips if any(t.id in self._tracks for t in self._masks.clip(n).tracks)] or clips
+        return [name for name in clips if any(map(self._is_shown, self._masks.clip(name).tracks))] or clips
+
+    def _shown(self, name: str) -> Collection[int] | None:
+        """Ids of a clip's tracks that are drawn; None for all."""
+        tracks = self._masks.clip(name).tracks
+        if self._level is None:
+            return self._tracks
+        shown = [track.id for track in tracks if self._is_shown(track)]
+        if not shown:
+            deepest = max((track.level for track in tracks), default=0)
+            raise UsageError(f"clip {name}: no track of level {self._level}", f"its levels are 0 to {deepest}")
+        return shown
+
+    def _is_shown(self, track: Track) -> bool:
+        chosen = self._tracks is None or track.id in self._tracks
+        return chosen and (self._level is None or track.level == self._level)

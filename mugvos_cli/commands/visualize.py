@@ -30,6 +30,9 @@ def visualize(
     track: Annotated[
         list[int] | None, typer.Option("--track", metavar="ID", help="Only this track; may be repeated.")
     ] = None,
+    level: Annotated[
+        int | None, typer.Option("--level", metavar="N", min=0, help="Only tracks of this level; 0 are the wholes.")
+    ] = None,
     alpha: Annotated[float, typer.Option("--alpha", min=0.0, max=1.0, help="Opacity of the fill.")] = 0.5,
     contour: Annotated[bool, typer.Option("--contour/--no-contour", help="Draw the rim of each mask.")] = True,
     labels: Annotated[bool, typer.Option("--labels", help="Write each track's name on it.")] = False,
@@ -72,7 +75,7 @@ def visualize(
     style = Style(alpha, contour, labels, side_by_side, max_width)
     span = Span(start, stop, step)
     with _masks(tracks, format) as masks:
-        stage = Stage(masks, tracks, clip, track, video, blank)
+        stage = Stage(masks, tracks, clip, track, video, blank, level)
         if preview:
             _preview(stage, span, style)
         if preview and output is None:

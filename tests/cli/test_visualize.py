@@ -108,6 +108,17 @@ def test_choices_of_what_is_drawn(cli: Cli, here: Path) -> None:
     assert (image[~part(0)] == 100).all()
 
 
+def test_one_level_of_the_tree(cli: Cli, here: Path) -> None:
+    def drawn(*chosen: object) -> np.ndarray:
+        assert cli("visualize", "tracks.h5", "-o", "out", "--stop", 1, "--overwrite", *chosen).status == 0
+        return np.asarray(Image.open(next(iter(sorted(Path("out").glob("*.png"))))))
+
+    assert np.array_equal(drawn("--level", 0), drawn("--track", 1))
+    assert np.array_equal(drawn("--level", 1), drawn("--track", 2))
+    missing = cli("visualize", "tracks.h5", "-o", "none", "--level", 2)
+    assert missing.status == 2 and "its levels are 0 to 1" in missing.err
+
+
 def test_sizes_of_what_is_drawn(cli: Cli, here: Path) -> None:
     cli("visualize", "tracks.h5", "-o", "beside", "--side-by-side", "--labels")
     cli("visualize", "tracks.h5", "-o", "small", "--max-width", 40)
