@@ -31,12 +31,8 @@ def regions(path: Path) -> list[BoxedMask]:
     """All people's regions of one picture that are large enough."""
     layers = np.load(path)["segmentations"]
     least = SMALLEST * layers[0].size
-    return [
-        BoxedMask.of(layer == label)
-        for layer in layers
-        for label in np.unique(layer)
-        if (layer == label).sum() >= least
-    ]
+    masks = (layer == label for layer in layers for label in np.unique(layer))
+    return [BoxedMask.of(mask) for mask in masks if mask.sum() >= least]
 
 
 def main() -> None:
@@ -67,9 +63,8 @@ def main() -> None:
         births = ProposalBirths(made.prompter, settings, picture.stem)
         found = [birth.mask for birth in births(0, read_image(picture), None, {}, 0)]
         counts.append(len(found))
-        best += [
-            max((iou(mask, region) for mask in found), default=0.0) for region in regions(picture.with_suffix(".npz"))
-        ]
+        wanted = regions(picture.with_suffix(".npz"))
+        best += [max((iou(mask, region) for mask in found), default=0.0) for region in wanted]
     show(best, counts, time.process_time() - begin, arguments.json)
 
 

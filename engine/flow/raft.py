@@ -4,19 +4,14 @@ Knows frames and a network. Frames of any size: they are filled up by repeating 
 the 128 pixels that the correlation pyramid needs, and the flow is cut back.
 """
 
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.optical_flow import raft_large, raft_small
 
-from engine.errors import CheckpointError
 from engine.runtime.precision import autocast
 from engine.types import FloatArray, UInt8Array
-from engine.weights.load import load_state_dict
-from engine.weights.recognise import strict_load
 
 NETWORKS = {"raft-large": raft_large, "raft-small": raft_small}
 _UPDATES = 12
@@ -53,16 +48,6 @@ class RAFTFlow:
         values = (stacked.float() / 255 - 0.5) / 0.5
         height, width = (_filled(side) - side for side in values.shape[2:])
         return F.pad(values, (0, width, 0, height), mode="replicate")
-
-
-def load_raft(name: str, path: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> RAFTFlow:
-    """The network of NETWORKS with the weights in a file. Raises CheckpointError where they do not fit."""
-    if name not in NETWORKS:
-        raise CheckpointError(f"{name!r} is no RAFT", f"use one of {', '.join(NETWORKS)}")
-    state, _ = load_state_dict(path)
-    network = NETWORKS[name](weights=None, progress=False)
-    strict_load(network, state, path, name)
-    return RAFTFlow(network.to(device), dtype)
 
 
 def _filled(side: int) -> int:

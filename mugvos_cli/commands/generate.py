@@ -206,9 +206,9 @@ def _workshop(
     precision: str,
     random_weights: bool,
 ) -> "Workshop":
-    from engine.flow.lookup import make_flow
     from engine.generation.factory import make_prompter
     from engine.generation.job import Workshop
+    from engine.models.flow import make_flow
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
     from engine.runtime.precision import resolve_precision
