@@ -149,6 +149,8 @@ def make_task(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         if settings.model in SAM_CONFIGS:
+            if encoder is not None or value_encoder is not None:
+                raise UsageError(f"--encoder is for mmpm-... models, not for {settings.model}", "give it as --init")
             task: Task = _sam_task(settings, init, device)
         else:
             task = MMPMTask(initial_mmpm(settings, init, encoder, value_encoder).to(device), settings)
@@ -187,6 +189,8 @@ def check(settings: TrainSettings, output: Path, overwrite: bool) -> None:
         near = difflib.get_close_matches(settings.model, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}"
         raise UsageError(f"no model that can be trained is called {settings.model!r}", hint)
+    if settings.model in SAM_CONFIGS and settings.stage:
+        raise UsageError(f"--stage {settings.stage} is for mmpm-... models, not for {settings.model}", "leave it out")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder", "name a file, such as model.safetensors")
     if output.exists() and not overwrite:

@@ -150,6 +150,8 @@ def test_other_inputs_are_refused_by_what_differs(cli: Cli, monkeypatch: pytest.
         (("--data", "synthetic", "--stage", "video"), "--stage video learns from masks of videos"),
         (("--data", "synthetic", "--compile", "--device", "cpu"), "--compile needs a CUDA device"),
         (("--data", "synthetic", "--encoder", "sam-tinny"), "no weights are called"),
+        (("--data", "synthetic", "--model", "sam-tiny", "--stage", "static"), "--stage static is for mmpm-... models"),
+        (("--data", "synthetic", "--model", "sam-tiny", "--encoder", "mmpm-tiny"), "give it as --init"),
         (("--data", "synthetic", "--objects", 2), "clips from pictures follow one object"),
         (("--data", "synthetic", "--validate-videos", "pictures"), "--validate-videos without --validate"),
         (("--data", "synthetic", "--precision", "fp16", "--device", "cpu"), "fp16 needs a GPU"),

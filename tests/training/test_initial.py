@@ -3,21 +3,28 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmpm_golden import CONFIGURATIONS
+from small_videos import HEIGHT, WIDTH, scene, write_frames, write_mask, write_video
 from torch import Tensor
 from training_toys import TINY, OneBatch, settings
 
 from engine.errors import CheckpointError, UsageError
+from engine.masks import rle
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import PATCH, load_mmpm
 from engine.models.mmpm.network import MMPM
 from engine.models.sam.config import SAMConfig
 from engine.models.sam.network import build_sam
+from engine.store import StoreWriter
 from engine.training.initial import initial_mmpm
 from engine.training.loop import Trainer
 from engine.training.mmpm_task import MMPMTask
+from engine.training.run import Surroundings, open_data, train
+from engine.training.stages import settings_for
+from engine.types import Track
 from engine.weights.convert import save_weights
 
 SMALL_SAM = SAMConfig(
@@ -159,3 +166,33 @@ def test_encoders_that_do_not_fit_are_told(tmp_path: Path, monkeypatch: pytest.M
         initial_mmpm(settings(model="mmpm-vit-b"), encoder=vit, value_encoder=other)
     with pytest.raises(UsageError, match="--objects 2"):
         initial_mmpm(settings(objects=2))
+
+
+def test_both_stages_one_after_the_other(tmp_path: Path) -> None:
+    """SAM and pictures with masks make the first stage's weights, these and masks of videos the second's."""
+    sam, _ = sam_file(tmp_path / "sam.safetensors", SMALL_SAM)
+    pictures = tmp_path / "DUTS-TR"
+    images, masks = scene(6)
+    write_frames(pictures, images[:2], ["a", "b"])
+    for name, mask in zip("ab", masks, strict=False):
+        (pictures / f"{name}.png").rename(pictures / f"{name}.jpg")
+        write_mask(pictures / f"{name}.png", mask)
+    video = write_video(tmp_path / "clip.mp4", images)
+    with StoreWriter(tmp_path / "t.h5") as writer:
+        corner = np.zeros_like(masks[0])
+        corner[36:, 40:] = True
+        records = [rle.record(at, track, mask) for at in range(6) for track, mask in ((1, masks[at]), (2, corner))]
+        tracks = [Track(1, "square"), Track(2, "corner")]
+        writer.add_clip("clip", WIDTH, HEIGHT, 6, tracks, records, source=str(video))
+    small = {"model": "mmpm-vit-b", "steps": 2, "batch": 1, "size": 48, "freeze_encoder": True}
+    first, second = settings_for("static", small), settings_for("video", {**small, "objects": 2})
+    around = Surroundings(encoder=sam)
+    cpu = torch.device("cpu")
+    train(first, open_data([str(pictures)], first, cpu), tmp_path / "1.safetensors", around=around)
+    video_clips = open_data([str(tmp_path / "t.h5")], second, cpu)
+    train(second, video_clips, tmp_path / "2.safetensors", tmp_path / "1.safetensors")
+    one, two = (load_mmpm(tmp_path / f"{stage}.safetensors") for stage in (1, 2))
+    assert (one.config.single_object, two.config.single_object) == (True, False)
+    assert torch.allclose(two.state_dict()[PATCH][:, :4], one.state_dict()[PATCH], atol=1e-3), "two steps of 1e-5"
+    for name, tensor in two.image_encoder.state_dict().items():
+        assert torch.equal(tensor, one.image_encoder.state_dict()[name]), "frozen in both stages"

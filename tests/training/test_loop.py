@@ -90,6 +90,44 @@ def test_other_settings_are_refused_by_name(tmp_path: Path) -> None:
         trainer(tmp_path / "run.pt", clips=nested).resume()
 
 
+def test_other_inputs_and_processes_are_refused_by_name(tmp_path: Path) -> None:
+    wanted = settings()
+
+    def run(**inputs: str) -> Trainer:
+        clips = OneBatch(wanted.clips, 2)
+        return Trainer(MMPMTask(network(), wanted), clips, wanted, tmp_path / "run.pt", inputs=inputs)
+
+    run(init="aa", videos="bb").save()
+    assert run(init="aa", videos="bb").resume()
+    with pytest.raises(
+        CheckpointError, match=r"\(inputs\.init: aa there, cc here, inputs\.videos: bb there, None here\)"
+    ):
+        run(init="cc").resume()
+    state = torch.load(tmp_path / "run.pt", weights_only=True)
+    torch.save({**state, "processes": 2}, tmp_path / "run.pt")
+    with pytest.raises(CheckpointError, match="processes: 2 there, 1 here"):
+        run(init="aa", videos="bb").resume()
+
+
+def test_checkpoints_of_older_versions_can_be_gone_on_with(tmp_path: Path) -> None:
+    """They know neither newer settings nor inputs, processes, gradient scale and positions."""
+    whole, older = trainer(tmp_path / "whole.pt"), trainer(tmp_path / "older.pt")
+    whole.run()
+    with pytest.raises(Killed):
+        older.run(kill_at(5))
+    state = torch.load(tmp_path / "older.pt", weights_only=True)
+    for name in ("processes", "inputs", "scaler", "position"):
+        del state[name]
+    for name in ("accumulate", "precision", "milestones", "stage", "freeze_encoder"):
+        del state["settings"][name]
+    torch.save(state, tmp_path / "older.pt")
+    last = trainer(tmp_path / "older.pt")
+    assert last.resume()
+    last.run()
+    expected, found = weights(whole), weights(last)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "run.pt"
