@@ -13,7 +13,7 @@ FLOWS = ("dis", "raft-small", "raft-large")
 
 
 def make_flow(name: str, device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> Flow:
-    """The flow called so. Raises UsageError for other names, CheckpointError where its weights are missing or misfit."""
+    """The flow called so. Raises UsageError for other names, CheckpointError where weights are missing or misfit."""
     if name not in FLOWS:
         raise UsageError(f"no optical flow is called {name!r}", f"use one of {', '.join(FLOWS)}")
     if name == "dis":
