@@ -24,7 +24,11 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """What J and F are made of, each int64 (N,): one number a mask pair. `area_truth` are pixels of the true mask."""
+    """What J and F are made of, each int64 (N,): one number a mask pair.
+
+    `area_truth` are pixels of the true mask, `shared_truth` those that it shares with the true mask of the pair before
+    (the first with itself; None where pairs have no order).
+    """
 
     intersection: Counts
     union: Counts
@@ -33,6 +37,7 @@ class PixelCounts:
     matched_predicted: Counts
     matched_truth: Counts
     area_truth: Counts
+    shared_truth: Counts | None = None
 
     def region(self) -> Scores:
         """J in [0, 1], float64 (N,): intersection over union, 1 where both masks are empty."""
@@ -75,7 +80,7 @@ def count_packed(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelC
     count, height, _ = truth.shape
     window = occupied([predicted, truth])
     if window is None:
-        return PixelCounts(*np.zeros((7, count), np.int64))
+        return PixelCounts(*np.zeros((8, count), np.int64))
     rows, columns = window
     both = to_words(np.concatenate([predicted[:, rows, columns], truth[:, rows, columns]]))
     last_column = width - 1 - columns.start * BYTE if columns.stop * BYTE >= width else None
@@ -83,6 +88,7 @@ def count_packed(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelC
     near = grow_by_disc(edges, boundary_tolerance(height, width))
     P, G = both[..., :count], both[..., count:]
     total, matched = count_bits(edges), count_bits(edges & np.roll(near, count, axis=-1))
+    area = count_bits(G)
     return PixelCounts(
         count_bits(P & G),
         count_bits(P | G),
@@ -90,7 +96,8 @@ def count_packed(predicted: UInt8Array, truth: UInt8Array, width: int) -> PixelC
         total[count:],
         matched[:count],
         matched[count:],
-        count_bits(G),
+        area,
+        np.concatenate([area[:1], count_bits(G[..., 1:] & G[..., :-1])]),
     )
 
 

@@ -3,6 +3,8 @@
 Knows two clips and a unit of work. Knows no measures.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from engine.errors import EvaluationError
@@ -11,6 +13,32 @@ from engine.store.source import ClipMasks
 from engine.types import BoolArray
 
 _GREY_HALF = 127
+
+
+FRAMES_AHEAD = 8
+
+
+class _Ahead:
+    """The masks of a clip, those of the next few frames of a track fetched together where the clip can do so.
+
+    frames: what will be asked for, in this order.
+    """
+
+    def __init__(self, clip: ClipMasks, frames: Sequence[int]) -> None:
+        self._clip, self._frames = clip, frames
+        self._place = {frame: at for at, frame in enumerate(frames)}
+        self._fetch: Callable[[Sequence[int], int], list[BoolArray | None]] | None = getattr(clip, "masks", None)
+        self._held: dict[int, dict[int, BoolArray | None]] = {}
+
+    def mask(self, frame: int, track: int) -> BoolArray | None:
+        if self._fetch is None or frame not in self._place:
+            return self._clip.mask(frame, track)
+        held = self._held.get(track, {})
+        if frame not in held:
+            at = self._place[frame]
+            wanted = self._frames[at : at + FRAMES_AHEAD]
+            held = self._held[track] = dict(zip(wanted, self._fetch(wanted, track), strict=True))
+        return held.pop(frame)
 
 
 class PairReader:
@@ -22,12 +50,16 @@ class PairReader:
     def __init__(self, unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> None:
         self.unit, self.clip, self.true_clip = unit, clip, true_clip
         self.shape = (true_clip.height, true_clip.width)
+        ahead = len(unit.tracks) == 1 and unit.tracks[0].only is None
+        self._truth = _Ahead(true_clip, [frame for frame, _ in unit.frames] if ahead else [])
+        found = [frame for _, frame in unit.frames if frame is not None]
+        self._predicted = None if clip is None else _Ahead(clip, found if ahead else [])
         if clip is not None and not unit.resize:
             check_sizes(unit.clip, (clip.height, clip.width), self.shape)
 
     def truth(self, plan: TrackPlan, frame: int) -> BoolArray | None:
         """bool (H, W); None where the track is not annotated."""
-        read = self.true_clip.void(frame) if plan.pixels == "void" else self.true_clip.mask(frame, plan.id)
+        read = self.true_clip.void(frame) if plan.pixels == "void" else self._truth.mask(frame, plan.id)
         return np.zeros(self.shape, bool) if read is None and self.unit.truth_fills else read
 
     def void(self, frame: int) -> BoolArray | None:
@@ -40,7 +72,7 @@ class PairReader:
             return None
         if plan.predicted is None and plan.pixels == "track":
             return np.zeros(self.shape, bool) if plan.absent_is_empty else None
-        P = self._read(plan, self.clip, frame)
+        P = self._read(plan, frame)
         if P is None:
             return None if self.unit.files else np.zeros(self.shape, bool)
         return self.fitted(P, f"{self.unit.clip}/{plan.name}, frame {true_frame}")
@@ -59,12 +91,14 @@ class PairReader:
         check_sizes(where, P.shape, self.shape)
         return P
 
-    def _read(self, plan: TrackPlan, clip: ClipMasks, frame: int) -> BoolArray | None:
+    def _read(self, plan: TrackPlan, frame: int) -> BoolArray | None:
+        if self.clip is None or self._predicted is None:
+            return None
         if plan.pixels == "salient":
-            return salient_mask(clip, frame)
+            return salient_mask(self.clip, frame)
         if plan.pixels == "void":
-            return clip.void(frame)
-        return clip.mask(frame, plan.predicted) if plan.predicted is not None else None
+            return self.clip.void(frame)
+        return self._predicted.mask(frame, plan.predicted) if plan.predicted is not None else None
 
 
 def salient_mask(clip: ClipMasks, frame: int) -> BoolArray | None:

@@ -137,7 +137,8 @@ class _TrackScorer:
         self.J += counts.region().tolist()
         self.F += counts.boundary().tolist()
         self.areas += counts.area_truth.tolist()
-        before = truth[:1] if self.before is None else self.before[None]
-        self.overlaps += shared_pixels(truth, np.concatenate([before, truth[:-1]])).tolist()
-        self.before = truth[-1]
+        if counts.shared_truth is not None:
+            first = truth[:1] if self.before is None else self.before
+            self.overlaps += [*shared_pixels(truth[:1], first).tolist(), *counts.shared_truth[1:].tolist()]
+        self.before = truth[-1:]
         self.pairs.clear()
