@@ -15,22 +15,36 @@ from torch import Tensor
 
 from engine.memory.decisions import Decisions
 from engine.memory.eviction import check_policy, eviction_candidates
-from engine.memory.read import Affinity, query_blocks, similarity
+from engine.memory.plain import from_plain, to_plain
+from engine.memory.read import (
+    Affinity,
+    memory_side,
+    query_blocks,
+    query_side,
+    scores_by_memory,
+    scores_by_query,
+)
 from engine.memory.table import FrameTable
 
 
 class TemporalMemory:
-    """At most `limit` frames, evicted by `policy`; random choices are asked of `decisions`."""
+    """At most `limit` frames, evicted by `policy`; random choices are asked of `decisions`.
 
-    def __init__(self, limit: int, policy: str, decisions: Decisions) -> None:
+    dtype: of the factors of the similarity. Keys count as differences only, so the mean of the first frame's keys is
+    taken off all of them: what is left is smaller, and smaller types hold it better.
+    """
+
+    def __init__(self, limit: int, policy: str, decisions: Decisions, dtype: torch.dtype = torch.float32) -> None:
         check_policy(policy)
         self.limit = limit
+        self.dtype = dtype
         self.policy = policy
         self.decisions = decisions
         self.frames: list[int] = []  # in the order of the table's slots
         self.since: list[int] = []  # per track: the frame at which it entered
         self.given: list[int] = []  # per track: the frame of the latest mask that somebody gave
         self._table: FrameTable | None = None
+        self._centre = torch.empty(0)  # (1, C_k, 1)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -53,10 +67,13 @@ class TemporalMemory:
             self.given[row] = frame
         if not self._make_room_for(frame):
             return
-        parts = key[0].float(), shrinkage[0, 0].float(), values.transpose(1, 2).float()
         if self._table is None:
-            self._table = FrameTable(self.limit, parts[0], parts[2])
-        self._table.append(*parts)
+            self._centre = key.float().mean(2, keepdim=True)
+        factor = memory_side(key.float() - self._centre, shrinkage.float())[0].T.to(self.dtype)
+        rows = values.transpose(1, 2).float()
+        if self._table is None:
+            self._table = FrameTable(self.limit, factor, rows)
+        self._table.append(factor, rows)
         self.frames.append(frame)
 
     def read(self, query: Tensor, selection: Tensor | None, top_k: int | None = None) -> Tensor:
@@ -65,15 +82,15 @@ class TemporalMemory:
         Softmax over all positions of the frames that a track has; with top_k over the most similar ones of them.
         """
         assert self._table is not None, "read before anything was added"
-        keys, shrinkage = self._table.flat_keys()
-        values = self._table.values[:, : len(self)].flatten(1, 2)
-        read = values.new_empty(values.shape[0], values.shape[2], query.shape[2])
-        for part in query_blocks(keys.shape[2], query.shape[2]):
-            chosen = None if selection is None else selection[:, :, part].float()
-            scores = similarity(keys, shrinkage, query[:, :, part].float(), chosen)[0]
-            for rows, own in self._by_entry(scores):
-                read[rows, :, part] = Affinity(own, top_k).read(values[rows])
-        return read
+        keys, values = self._table.flat_keys(), self._table.flat_values()
+        chosen = None if selection is None else selection.float()
+        queries = query_side(query.float() - self._centre, chosen)[0].T.to(self.dtype)
+        scores_of = scores_by_query if top_k is None else scores_by_memory
+        read = values.new_empty(values.shape[0], query.shape[2], values.shape[2])
+        for part in query_blocks(len(keys), len(queries)):
+            for rows, own in self._by_entry(scores_of(keys, queries[part])):
+                read[rows, part] = Affinity(own, top_k).read(values[rows])
+        return read.transpose(1, 2)
 
     def drop(self, rows: Sequence[int]) -> None:
         """Forget tracks; frames that no track reads any more go with them."""
@@ -93,6 +110,7 @@ class TemporalMemory:
             "since": list(self.since),
             "given": list(self.given),
             "table": [] if self._table is None else self._table.state(),
+            "centre": to_plain(self._centre),
             "decisions": self.decisions.state(),
         }
 
@@ -102,6 +120,7 @@ class TemporalMemory:
         self.since = [int(frame) for frame in state["since"]]
         self.given = [int(frame) for frame in state["given"]]
         self._table = FrameTable.from_state(self.limit, state["table"], device) if self.frames else None
+        self._centre = from_plain(state["centre"], device)
         self.decisions.load_state(state["decisions"])
 
     def _by_entry(self, scores: Tensor) -> Iterator[tuple[slice, Tensor]]:

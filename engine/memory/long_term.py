@@ -75,7 +75,7 @@ class LongTermMemory:
                 weights = Affinity(self._own(scores, group), self.options.top_k)
                 if group == 0:
                     used += weights.usage()
-                read.append(weights.read(self._values(group)))
+                read.append(weights.read(self._values(group)).transpose(1, 2))
             parts.append(torch.cat(read))
         self._count(used)
         return torch.cat(parts, 2)

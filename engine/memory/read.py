@@ -10,6 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.memory.largest import largest
+from engine.runtime.onednn import product, usable
+
 _BLOCK = 1 << 22  # scores held at a time; only memory and speed depend on it
 
 
@@ -22,20 +25,33 @@ def similarity(
 ) -> Tensor:
     """S = -(s / sqrt(C)) * sum_c e_c (k_c - q_c)², as one matrix product.
 
-    The square is multiplied out and every factor of the memory side, shrinkage too, goes into 2C + 1 channels of it, so
-    that nothing else is ever done to a matrix of M x Q. key (B, C, M), shrinkage (B, 1, M) or None (all 1), query
-    (B, C, Q), selection (B, C, Q) or None (all 1), nearness: further channels (see `nearness`) -> (B, M, Q), stored
-    query by query, as top-k and softmax read it.
+    key (B, C, M), shrinkage (B, 1, M) or None (all 1), query (B, C, Q), selection (B, C, Q) or None (all 1), nearness:
+    further channels (see `nearness`) -> (B, M, Q), stored query by query, as softmax reads it.
+    """
+    memory, asked = memory_side(key, shrinkage), query_side(query, selection)
+    if nearness is not None:
+        memory = torch.cat([memory, nearness[0].expand(len(key), -1, -1)], 1)
+        asked = torch.cat([asked, nearness[1].expand(len(key), -1, -1)], 1)
+    if len(key) == 1 and usable(memory):
+        return product(asked[0].T, memory[0].T).T.unsqueeze(0)
+    return (asked.transpose(1, 2) @ memory).transpose(1, 2)
+
+
+def memory_side(key: Tensor, shrinkage: Tensor | None) -> Tensor:
+    """The memory's factor of the similarity, (B, 2C + 1, M).
+
+    The square is multiplied out and every factor of the memory, shrinkage too, goes into its own channels, so that
+    nothing else is ever done to a matrix of M x Q.
     """
     scale = (torch.ones_like(key[:, :1]) if shrinkage is None else shrinkage) / math.sqrt(key.shape[1])
+    return torch.cat([2 * scale * key, -scale * key * key, -scale], 1)
+
+
+def query_side(query: Tensor, selection: Tensor | None) -> Tensor:
+    """The queries' factor of the similarity, (B, 2C + 1, Q)."""
     weight = torch.ones_like(query) if selection is None else selection
     weighted = query * weight
-    memory_side = [2 * scale * key, -scale * key * key, -scale]
-    query_side = [weighted, weight, (weighted * query).sum(1, keepdim=True)]
-    if nearness is not None:
-        memory_side.append(nearness[0].expand(len(key), -1, -1))
-        query_side.append(nearness[1].expand(len(key), -1, -1))
-    return (torch.cat(query_side, 1).transpose(1, 2) @ torch.cat(memory_side, 1)).transpose(1, 2)
+    return torch.cat([weighted, weight, (weighted * query).sum(1, keepdim=True)], 1)
 
 
 def nearness(height: int, width: int, reach: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,16 +69,17 @@ def nearness(height: int, width: int, reach: Tensor) -> tuple[Tensor, Tensor]:
 def affinity(scores: Tensor, top_k: int | None = None) -> Tensor:
     """Softmax over the memory axis of (B, M, Q); with top_k only the largest scores of each query take part."""
     if top_k is None or top_k >= scores.shape[1]:
-        return scores.softmax(1)
+        return scores.transpose(1, 2).softmax(2).transpose(1, 2)
     values, indices = scores.topk(top_k, 1)
     return torch.zeros_like(scores).scatter_(1, indices, values.softmax(1))
 
 
 def readout(weights: Tensor, values: Tensor) -> Tensor:
     """Weighted values: weights (B, M, Q), values (B, n, C, M) -> (B, n, C, Q)."""
-    batch, objects, channels, _ = values.shape
-    read = values.flatten(1, 2) @ weights
-    return read.view(batch, objects, channels, -1)
+    if usable(weights):  # query by query, as `similarity` stores them
+        read = [[product(w.T, track) for track in tracks] for w, tracks in zip(weights, values, strict=True)]
+        return torch.stack([torch.stack(tracks) for tracks in read]).transpose(2, 3)
+    return (values.flatten(1, 2) @ weights).unflatten(1, values.shape[1:3])
 
 
 class Affinity:
@@ -77,24 +94,34 @@ class Affinity:
         self.positions = scores.shape[0]
         self._indices: Tensor | None = None
         if top_k is None or top_k >= self.positions:
-            self._weights = scores.softmax(0)
+            self._weights = scores.T.float().softmax(1)
             return
-        largest, self._indices = scores.T.topk(top_k, 1)
-        self._weights = largest.softmax(1)
+        found, self._indices = largest(scores, top_k)
+        self._weights = found.float().softmax(1)
 
     def read(self, values: Tensor) -> Tensor:
-        """Values (tracks, M, C) -> (tracks, C, Q)."""
+        """Values (tracks, M, C) -> (tracks, Q, C)."""
         if self._indices is None:
-            return torch.stack([track.T @ self._weights for track in values])
+            return torch.stack([product(self._weights, track.T) for track in values])
         bags = [F.embedding_bag(self._indices, v, per_sample_weights=self._weights, mode="sum") for v in values]
-        return torch.stack(bags).transpose(1, 2)
+        return torch.stack(bags)
 
     def usage(self) -> Tensor:
         """(M,): the weights of every memory position, summed over queries."""
         if self._indices is None:
-            return self._weights.sum(1)
+            return self._weights.sum(0)
         usage = self._weights.new_zeros(self.positions)
         return usage.index_add_(0, self._indices.flatten(), self._weights.flatten())
+
+
+def scores_by_memory(memory: Tensor, queries: Tensor) -> Tensor:
+    """Scores (M, Q) of both factors as rows, (M, K) and (Q, K); stored position by position, for `largest`."""
+    return product(memory, queries)
+
+
+def scores_by_query(memory: Tensor, queries: Tensor) -> Tensor:
+    """The same scores (M, Q), stored query by query, as a softmax over all positions reads them."""
+    return product(queries, memory).T
 
 
 def query_blocks(positions: int, queries: int) -> Iterator[slice]:

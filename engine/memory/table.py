@@ -13,27 +13,25 @@ from engine.memory.plain import from_plain, to_plain
 
 
 class FrameTable:
-    """Keys (slots, C_k, HW), shrinkage (slots, HW) and values (tracks, slots, HW, C_v), all float32.
+    """Keys (slots, HW, K) in any float type, values (tracks, slots, HW, C_v) in float32.
 
-    Rows of tracks that did not exist at a frame hold zeros there.
+    Keys are the memory's factor of the similarity. Rows of tracks that did not exist at a frame hold zeros there.
     """
 
     def __init__(self, slots: int, key: Tensor, values: Tensor) -> None:
-        """Room for `slots` frames like this key (C_k, HW) and these values (tracks, HW, C_v); empty."""
+        """Room for `slots` frames like this key (HW, K) and these values (tracks, HW, C_v); empty."""
         self.filled = 0
         self.keys = key.new_empty(slots, *key.shape)
-        self.shrinkage = key.new_empty(slots, key.shape[1])
         self.values = values.new_zeros(values.shape[0], slots, *values.shape[1:])
 
-    def append(self, key: Tensor, shrinkage: Tensor, values: Tensor) -> None:
-        """Fill the next slot: key (C_k, HW), shrinkage (HW), values (tracks, HW, C_v); further rows are new tracks."""
+    def append(self, key: Tensor, values: Tensor) -> None:
+        """Fill the next slot: key (HW, K), values (tracks, HW, C_v); further rows are new tracks."""
         if self.filled == len(self.keys):
             self._grow()
         entering = values.shape[0] - self.values.shape[0]
         if entering:
             self.values = torch.cat([self.values, self.values.new_zeros(entering, *self.values.shape[1:])])
         self.keys[self.filled] = key
-        self.shrinkage[self.filled] = shrinkage
         self.values[:, self.filled] = values
         self.filled += 1
 
@@ -41,36 +39,35 @@ class FrameTable:
         """Empty a slot; the last filled one moves there."""
         self.filled -= 1
         self.keys[slot] = self.keys[self.filled]
-        self.shrinkage[slot] = self.shrinkage[self.filled]
         self.values[:, slot] = self.values[:, self.filled]
 
     def keep_tracks(self, rows: Sequence[int]) -> None:
         """Only these tracks stay."""
         self.values = self.values[list(rows)]
 
-    def flat_keys(self) -> tuple[Tensor, Tensor]:
-        """Keys (1, C_k, M) and shrinkage (1, 1, M) of the M = filled * HW positions, in the order of slots."""
-        keys = self.keys[: self.filled].transpose(0, 1).flatten(1)
-        return keys.unsqueeze(0), self.shrinkage[: self.filled].reshape(1, 1, -1)
+    def flat_keys(self) -> Tensor:
+        """Keys (M, K) of the M = filled * HW positions, in the order of slots."""
+        return self.keys[: self.filled].flatten(0, 1)
+
+    def flat_values(self) -> Tensor:
+        """Values (tracks, M, C_v) in the same order."""
+        return self.values[:, : self.filled].flatten(1, 2)
 
     def state(self) -> list[dict[str, Any]]:
         """The filled slots as plain arrays."""
-        parts = self.keys[: self.filled], self.shrinkage[: self.filled], self.values[:, : self.filled]
-        return [to_plain(part) for part in parts]
+        return [to_plain(part) for part in (self.keys[: self.filled], self.values[:, : self.filled])]
 
     @classmethod
     def from_state(cls, slots: int, state: list[dict[str, Any]], device: torch.device | str) -> "FrameTable":
         """The table that `state` describes, with room for at least `slots` frames."""
-        keys, shrinkage, values = (from_plain(part, device) for part in state)
+        keys, values = (from_plain(part, device) for part in state)
         table = cls(max(slots, len(keys)), keys[0], values[:, 0])
         table.filled = len(keys)
         table.keys[: len(keys)] = keys
-        table.shrinkage[: len(keys)] = shrinkage
         table.values[:, : len(keys)] = values
         return table
 
     def _grow(self) -> None:
         """One slot more; rare, only where prompts on many frames outnumber the limit."""
         self.keys = torch.cat([self.keys, torch.empty_like(self.keys[:1])])
-        self.shrinkage = torch.cat([self.shrinkage, torch.empty_like(self.shrinkage[:1])])
         self.values = torch.cat([self.values, torch.zeros_like(self.values[:, :1])], 1)

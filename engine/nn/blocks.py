@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.nn.packed import convolve
+
 
 def per_object(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a module for (N, C, H, W) to (B, n, C, H, W): objects join the batch."""
@@ -24,6 +26,12 @@ def beside_image(image: Tensor, per_object_features: Tensor) -> Tensor:
     return torch.cat([image.unsqueeze(1).expand(-1, objects, -1, -1, -1), per_object_features], 2)
 
 
+def side_by_side(first: Tensor, second: Tensor) -> Tensor:
+    """[first, second] on the channel axis of (B, n, C, H, W), in the first one's type; channels-last if both are."""
+    joined = torch.cat([first.flatten(0, 1), second.flatten(0, 1).to(first.dtype)], 1)
+    return joined.unflatten(0, first.shape[:2])
+
+
 class ResidualBlock(nn.Module):
     """conv2(relu(conv1(relu(x)))) + skip(x); skip is the identity or, where widths differ, a convolution of raw x."""
 
@@ -35,8 +43,8 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = self.conv2(F.relu(self.conv1(F.relu(x))))
-        return residual + (self.downsample(x) if hasattr(self, "downsample") else x)
+        skip = self.downsample(x) if hasattr(self, "downsample") else x
+        return convolve(self.conv2, convolve(self.conv1, F.relu(x), relu=True), plus=skip)
 
 
 class ChannelGate(nn.Module):
@@ -90,12 +98,14 @@ class CBAM(nn.Module):
 class FusionBlock(nn.Module):
     """Fuse image features with object features: u = Res1([x, g]); Res2(u + CBAM(u)).
 
-    forward: image (B, C_image, H, W), objects (B, n, C_object, H, W) -> (B, n, outputs, H, W).
+    image, objects: channels of either. forward: image (B, C_image, H, W), objects (B, n, C_objects, H, W) -> (B, n,
+    outputs, H, W).
     """
 
-    def __init__(self, inputs: int, outputs: int, skip_kernel: int = 3) -> None:
+    def __init__(self, image: int, objects: int, outputs: int, skip_kernel: int = 3) -> None:
         super().__init__()
-        self.block1 = ResidualBlock(inputs, outputs, skip_kernel)
+        self.image = image
+        self.block1 = ResidualBlock(image + objects, outputs, skip_kernel)
         self.attention = CBAM(outputs)
         self.block2 = ResidualBlock(outputs, outputs)
 
@@ -120,6 +130,6 @@ class HiddenGate(nn.Module):
         nn.init.xavier_normal_(self.transform.weight)
 
     def forward(self, a: Tensor, hidden: Tensor) -> Tensor:
-        forget, update, candidate = per_object(self.transform, torch.cat([a, hidden], 2)).chunk(3, 2)
+        forget, update, candidate = per_object(self.transform, side_by_side(a, hidden)).chunk(3, 2)
         update = update.sigmoid()
         return forget.sigmoid() * hidden * (1 - update) + update * candidate.tanh()

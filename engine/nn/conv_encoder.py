@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.nn.packed import convolve
+
 
 class Features(NamedTuple):
     """Image features: `coarse` (B, C, H/stride, W/stride) and, for decoders that refine, finer maps, finest last."""
@@ -34,7 +36,7 @@ class NormBlock(nn.Module):
             self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv2(F.relu(self.conv1(x))) + self.skip(x))
+        return convolve(self.conv2, convolve(self.conv1, x, relu=True), relu=True, plus=self.skip(x))
 
 
 class ConvEncoder(nn.Module):
@@ -60,14 +62,14 @@ class ConvEncoder(nn.Module):
 
     def features(self, image: Tensor) -> Features:
         """Normalised (B, 3, H, W), sides multiples of 16 -> coarse at stride 8, fine at strides 4 and 2."""
-        f2 = F.relu(self.stem(image))
+        f2 = convolve(self.stem, image, relu=True)
         f4 = self.layer4(f2)
         f8 = self.layer8(f4)
         f16 = self.layer16(f8)
         context = self.top(f16)
         if self.deep:
             context = context + _resized(self.top32(self.layer32(f16)), context)
-        return Features(self.out(self.lateral(f8) + _resized(context, f8)), (f4, f2))
+        return Features(self.out(convolve(self.lateral, f8, plus=_resized(context, f8))), (f4, f2))
 
 
 def _resized(x: Tensor, like: Tensor) -> Tensor:

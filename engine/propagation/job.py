@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.errors import MaskError, VideoError
 from engine.masks import rle
+from engine.propagation.ahead import ahead
 from engine.propagation.loop import FrameMasks, Propagation
 from engine.propagation.prompts import PromptSet
 from engine.propagation.tracker import Tracker
@@ -167,7 +168,7 @@ class _Work:
         first = min(self._prompts, default=0)
 
         def noted() -> Iterator[Frame]:
-            for frame in self._job.video.frames(self._start):
+            for frame in ahead(self._job.video.frames(self._start)):
                 if frame.index < first and should_stop():
                     raise Interrupted
                 self._times.append(math.nan if frame.time is None else frame.time)

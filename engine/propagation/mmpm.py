@@ -31,7 +31,7 @@ class MMPMTracker(RememberingTracker):
         self.deep_update = options.deep_update
         self.decisions = decisions or SeededDecisions(options.seed)
         self.memory: TemporalMemory = TemporalMemory(
-            options.memory_frames or config.memory_frames, options.evict, self.decisions
+            options.memory_frames or config.memory_frames, options.evict, self.decisions, frames.score_dtype
         )
 
     def _begin(self, frame: EncodedFrame) -> None:

@@ -4,6 +4,7 @@ Knows the network, its device and precision. Knows nothing of time: no memory, n
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import cv2
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from engine.errors import MaskError
 from engine.models.mmpm.network import MMPM, Key, probabilities
+from engine.models.mmpm.packing import packed_mmpm
 from engine.models.mmpm.preprocess import (
     normalise,
     pad_to,
@@ -45,12 +47,17 @@ class MMPMFrames:
     """An MMPM at work on one device: encodes frames, and values and masks of any number of tracks."""
 
     def __init__(self, network: MMPM, device: torch.device, dtype: torch.dtype, chunk: int, exclusive: bool) -> None:
-        self.network = network.to(device).eval()
         self.config = network.config
         self.device = device
         self.dtype = dtype
+        self.network = packed_mmpm(network, dtype) if device.type == "cpu" else network.to(device).eval()
         self.exclusive = exclusive
         self._chunks = FittingBatches(chunk)
+
+    @property
+    def score_dtype(self) -> torch.dtype:
+        """What similarities to the memory are worked out in. CUDA keeps to float32, as published."""
+        return self.dtype if self.device.type == "cpu" else torch.float32
 
     def encode(self, frame: UInt8Array) -> EncodedFrame:
         """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
@@ -60,7 +67,7 @@ class MMPMFrames:
         outer = padded_size(inner, config.image_side, config.square, 16)
         pixels = torch.from_numpy(np.array(resize_image(frame, inner))).to(self.device)
         image = normalise(pad_to(pixels.permute(2, 0, 1).float(), outer)).unsqueeze(0)
-        with autocast(self.device, self.dtype):
+        with self._arithmetic():
             features = self.network.encode_image(image)
             key = self.network.project(features)
         return EncodedFrame(image, features, key, size, inner)
@@ -108,7 +115,8 @@ class MMPMFrames:
 
         def work(start: int, stop: int) -> tuple[Tensor, Tensor]:
             part = slice(start, stop)
-            logits, new = self.network.decode(frame.features, read[None, part], hidden[None, part], update)
+            own = read[None, part].to(frame.features.coarse.dtype)
+            logits, new = self.network.decode(frame.features, own, hidden[None, part], update)
             return logits, hidden[None, part] if new is None else new
 
         logits, hidden = self._over_tracks(work, len(read))
@@ -118,9 +126,13 @@ class MMPMFrames:
         """Zeros (tracks, C_h, h, w)."""
         return self.network.empty_hidden(1, tracks, (frame.image.shape[2], frame.image.shape[3]))[0]
 
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        """Autocast, but for packed networks, which know their own type."""
+        return nullcontext() if self.device.type == "cpu" else autocast(self.device, self.dtype)
+
     def _over_tracks(self, work: Callable[[int, int], tuple[Tensor, Tensor]], tracks: int) -> tuple[Tensor, Tensor]:
         """Run `work` on ranges of tracks and join its two results, batch axis removed, in float32."""
-        with autocast(self.device, self.dtype):
+        with self._arithmetic():
             first, second = zip(*self._chunks.run(tracks, work), strict=True)
         return torch.cat(first, 1)[0].float(), torch.cat(second, 1)[0].float()
 

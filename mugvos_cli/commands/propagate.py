@@ -121,7 +121,7 @@ def _tracker(
 
     tune_allocator()
     place = resolve_device(device)
-    dtype = resolve_precision(precision, place)
+    dtype = resolve_precision(precision, place, on_cpu=True)
     made = make_tracker(model, place, dtype, options, random_weights)
     if made.random_weights:
         console.warn(f"{made.model} has random weights; its masks mean nothing")

@@ -107,7 +107,7 @@ def test_memory_read() -> None:
     assert largest(readout(weights, values)[:, :, ::4].unflatten(3, (6, 8)), data["out_readout"]) < TOLERANCE
     for sample in range(2):
         alike = torch.stack([values[sample, row].T for row in range(2)])
-        ours = Affinity(scores[sample]).read(alike)[:, ::4].unflatten(2, (6, 8))
+        ours = Affinity(scores[sample]).read(alike).transpose(1, 2)[:, ::4].unflatten(2, (6, 8))
         assert largest(ours, data["out_readout"][sample]) < TOLERANCE
         assert largest(Affinity(scores[sample], 7).usage(), data["out_usage_top7"][sample]) < TOLERANCE
 

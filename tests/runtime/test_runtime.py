@@ -19,6 +19,7 @@ from engine.runtime import (
     torch_generator,
     tune_allocator,
 )
+from engine.runtime.onednn import has_bfloat16
 
 CPU = torch.device("cpu")
 no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without CUDA")
@@ -55,6 +56,7 @@ def test_cuda_that_is_there():
 def test_precision_on_a_cpu():
     assert resolve_precision("auto", CPU) == torch.float32
     assert resolve_precision("bf16", CPU) == torch.bfloat16
+    assert resolve_precision("auto", CPU, on_cpu=True) == (torch.bfloat16 if has_bfloat16() else torch.float32)
     with pytest.raises(UsageError, match="needs a GPU"):
         resolve_precision("fp16", CPU)
     with pytest.raises(UsageError, match="is no precision"):

@@ -110,7 +110,7 @@ class MMPM(nn.Module):
         height, width = value.shape[-2:]
         near = nearness(height, width, self.reach.exp())
         scores = similarity(previous.key, previous.shrinkage, query.key, query.selection, near)
-        return readout(scores.softmax(1), value.flatten(3)).view(*value.shape[:3], height, width)
+        return readout(affinity(scores), value.flatten(3)).unflatten(3, (height, width))
 
 
 def probabilities(logits: Tensor, selector: Tensor | None = None, joint: bool = True) -> tuple[Tensor, Tensor]:

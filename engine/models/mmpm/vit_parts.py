@@ -12,7 +12,7 @@ from segment_anything.modeling import ImageEncoderViT
 from torch import Tensor, nn
 
 from engine.models.mmpm.config import MMPMConfig, ViTConfig
-from engine.nn.blocks import FusionBlock, HiddenGate, per_object
+from engine.nn.blocks import FusionBlock, HiddenGate, per_object, side_by_side
 from engine.nn.conv_encoder import Features
 
 
@@ -52,7 +52,7 @@ class ViTValueEncoder(nn.Module):
     def __init__(self, config: MMPMConfig) -> None:
         super().__init__()
         self.network = ImageEncoderViT(**_vit_sizes(config.value_encoder, config, 3 + config.mask_channels))
-        self.fuser = FusionBlock(2 * config.feature_dim, config.value_dim)
+        self.fuser = FusionBlock(config.feature_dim, config.feature_dim, config.value_dim)
         self.hidden_reinforce = HiddenGate(config.value_dim, config.hidden_dim)
 
     def forward(
@@ -81,7 +81,7 @@ class ViTMaskDecoder(nn.Module):
 
     def __init__(self, config: MMPMConfig) -> None:
         super().__init__()
-        self.fuser = FusionBlock(config.feature_dim + config.value_dim + config.hidden_dim, config.value_dim)
+        self.fuser = FusionBlock(config.feature_dim, config.value_dim + config.hidden_dim, config.value_dim)
         self.hidden_update = HiddenUpdate(config.value_dim + 1, 256, config.hidden_dim)
         self.pred = nn.Conv2d(config.value_dim, 1, 3, padding=1)
         self.stride = config.stride
@@ -90,8 +90,8 @@ class ViTMaskDecoder(nn.Module):
         self, features: Features, readout: Tensor, hidden: Tensor, update: bool
     ) -> tuple[Tensor, Tensor | None]:
         """readout (B, n, C_v, P, P), hidden (B, n, C_h, P, P) -> logits (B, n, S, S) and, if asked, a new hidden."""
-        fused = self.fuser(features.coarse, torch.cat([readout, hidden], 2))
+        fused = self.fuser(features.coarse, side_by_side(readout, hidden))
         coarse = per_object(self.pred, F.relu(fused))
-        new_hidden = self.hidden_update(torch.cat([fused, coarse], 2), hidden) if update else None
+        new_hidden = self.hidden_update(side_by_side(fused, coarse), hidden) if update else None
         logits = F.interpolate(coarse.squeeze(2), scale_factor=self.stride, mode="bilinear", align_corners=False)
         return logits, new_hidden

@@ -1,0 +1,65 @@
+"""Frames decoded on a thread of their own, a few ahead of whoever works on them.
+
+Knows iterables only. Decoders and resizers let other threads run, so the model never waits for a frame that a file can
+give in time. Errors appear where the frame would have.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+_PATIENCE = 0.1  # seconds between two looks at whether anybody still wants frames
+
+
+def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """The same items in the same order, up to `depth` of them made ready early. Closing it ends the thread."""
+    ready: queue.Queue[tuple[bool, T | BaseException | None]] = queue.Queue(depth)
+    unwanted = threading.Event()
+    thread = threading.Thread(target=_fill, args=(items, ready, unwanted), name="frames ahead", daemon=True)
+    thread.start()
+    try:
+        yield from _taken(ready.get)
+    finally:
+        unwanted.set()
+        thread.join()
+
+
+def _taken(get: Callable[[], tuple[bool, T | BaseException | None]]) -> Iterator[T]:
+    """Items until the one that says the end, or that carries an error."""
+    while True:
+        more, item = get()
+        if isinstance(item, BaseException):
+            raise item
+        if not more:
+            return
+        yield item  # type: ignore[misc]
+
+
+def _fill(
+    items: Iterable[T], ready: "queue.Queue[tuple[bool, T | BaseException | None]]", unwanted: threading.Event
+) -> None:
+    """The thread: (True, item) for every item, then (False, None); (False, error) where one was raised."""
+    iterator = iter(items)
+    last: BaseException | None = None
+    try:
+        for item in iterator:
+            if not _put(ready, (True, item), unwanted):
+                break
+    except BaseException as error:  # raised again where the frame is asked for
+        last = error
+    if hasattr(iterator, "close"):
+        iterator.close()
+    _put(ready, (False, last), unwanted)
+
+
+def _put(ready: "queue.Queue[T]", entry: T, unwanted: threading.Event) -> bool:
+    """Wait for room; False where nobody wants it any more."""
+    while not unwanted.is_set():
+        try:
+            ready.put(entry, timeout=_PATIENCE)
+            return True
+        except queue.Full:
+            continue
+    return False

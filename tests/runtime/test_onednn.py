@@ -1,0 +1,32 @@
+"""oneDNN's products against torch's own, for every layout that callers hand over."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.runtime.onednn import product
+
+
+@pytest.mark.parametrize("layout", ["rows", "transposed", "part of transposed", "strided"])
+def test_product_of_any_layout(layout: str) -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, wide = torch.randn(7, 33, generator=draw), torch.randn(33, 40, generator=draw)
+    layouts: dict[str, Tensor] = {
+        "rows": wide.T.contiguous(),
+        "transposed": wide.T,
+        "part of transposed": wide.T[5:20],
+        "strided": wide.T[::2],
+    }
+    rows = layouts[layout]
+    bias = torch.randn(len(rows), generator=draw)
+    with torch.inference_mode():
+        torch.testing.assert_close(product(x, rows, bias), x @ rows.T + bias)
+        half = product(x.bfloat16(), rows.bfloat16())
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), x @ rows.T, atol=0.2, rtol=0.02)
+
+
+def test_gradients_flow_where_they_are_wanted() -> None:
+    x, rows = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4)
+    product(x, rows).sum().backward()
+    assert x.grad is not None and torch.allclose(x.grad, rows.sum(0).expand(3, 4))
