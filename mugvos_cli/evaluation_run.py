@@ -120,6 +120,7 @@ def compare(predictions: Sequence[str], asked: Asked, output: Output) -> "list[R
     else:
         evaluation_text.print_comparison(comparison)
         if output.breakdown:
+            console.result("")
             evaluation_text.print_breakdowns(reports)
     if output.html is not None:
         with open_inputs(predictions[0], asked.truth, asked.protocol, asked.format, asked.gt_format) as inputs:

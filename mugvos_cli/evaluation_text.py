@@ -27,8 +27,10 @@ def print_report(report: "Report", per_track: bool, worst: int | None, by_group:
     else:
         print_worst(report, worst)
     if by_group:
+        console.result("")
         print_breakdowns({"": report})
     if report.protocol.startswith(SEPARATE):
+        console.result("")
         print_metrics(report)
     console.result(headline(report))
 
@@ -90,6 +92,7 @@ def print_comparison(comparison: "Comparison") -> None:
         (f"{d.second} - {d.first}", *(_interval(d.by[m], "+") for m in MEASURES), "yes" if d.by["J&F"].sure else "no")
         for d in comparison.differences
     ]
+    console.result("")
     console.table(("difference", *MEASURES, "J&F differs"), changes)
     console.result(f"{comparison.tracks} tracks; {'; '.join(comparison.notes)}")
 

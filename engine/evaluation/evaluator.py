@@ -9,7 +9,16 @@ from engine.errors import EvaluationError, MugvosError
 from engine.evaluation.matching import match_clips
 from engine.evaluation.meta import Meta
 from engine.evaluation.plan import ClipPlan, Problem, Unit
-from engine.evaluation.pool import Opener, Scored, Scorer, processes_worth, score_in_processes
+from engine.evaluation.pool import (
+    CLIPS_WORTH_SHARING,
+    Opener,
+    Scored,
+    ScoredClip,
+    Scorer,
+    processes_worth,
+    score_clips_in_processes,
+    score_units_in_processes,
+)
 from engine.evaluation.protocols import Protocol, find_protocol
 from engine.evaluation.report import ClipScore, Report, TrackScore
 from engine.evaluation.settings import ClipTask, Match, Settings
@@ -46,17 +55,25 @@ def evaluate(
     """
     settings = Settings(match, resize, strict, keep_going, meta or Meta())
     work = _Evaluation(LastClip(pred), LastClip(truth, clips), find_protocol(protocol), settings)
+    jobs = processes_worth(work.pixels(), jobs) if openers is not None and jobs > 1 else 1
+    if openers is not None and jobs > 1 and len(work.truth.clips) >= CLIPS_WORTH_SHARING * jobs:
+        for clip in score_clips_in_processes(work.clip_pairs(), openers, jobs, protocol, settings):
+            work.take_clip(clip)
+            _tell(on_progress, work)
+        return work.report()
     if openers is not None and jobs > 1:
-        jobs = processes_worth(work.pixels(), jobs)
-    if openers is not None and jobs > 1:
-        results = score_in_processes(list(work.units()), *openers, jobs, keep_going)
+        results = score_units_in_processes(list(work.units()), openers, jobs, keep_going)
     else:
         results = map(Scorer(work.pred, work.truth, keep_going), work.units())
     for scored in results:
         work.take(scored)
-        if on_progress is not None:
-            on_progress(*work.progress())
+        _tell(on_progress, work)
     return work.report()
+
+
+def _tell(on_progress: Progress | None, work: "_Evaluation") -> None:
+    if on_progress is not None:
+        on_progress(*work.progress())
 
 
 class _Evaluation:
@@ -84,10 +101,25 @@ class _Evaluation:
         """Plans clip after clip, each only when its turn comes, so that planning and scoring share its readers."""
         for name in self.truth.clips:
             plan = self._plan(ClipTask(name, self.truth, self.pairs.get(name), self.pred, self.settings))
-            self.plans[name] = plan
-            self.planned += sum(len(unit.tracks) for unit in plan.units)
-            self._add(plan.problems)
+            self._note(name, plan, sum(len(unit.tracks) for unit in plan.units))
             yield from plan.units
+
+    def clip_pairs(self) -> list[tuple[str, str | None]]:
+        """Names of all true clips and of their predictions."""
+        return [(name, self.pairs.get(name)) for name in self.truth.clips]
+
+    def take_clip(self, scored: ScoredClip) -> None:
+        """A clip that was planned and scored in another process."""
+        self._note(scored.name, scored.plan, sum(len(unit.tracks) for unit in scored.units))
+        if scored.fault is not None:
+            self._fail(scored.name, scored.fault)
+        for unit in scored.units:
+            self.take(unit)
+
+    def _note(self, name: str, plan: ClipPlan, tracks: int) -> None:
+        self.plans[name] = plan
+        self.planned += tracks
+        self._add(plan.problems)
 
     def _plan(self, task: ClipTask) -> ClipPlan:
         """What is to be judged of a clip; nothing where it cannot be read and the others shall go on."""

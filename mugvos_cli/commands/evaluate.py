@@ -156,8 +156,7 @@ def evaluate(
     output = run.Output(json_, per_frame, csv, davis_csv, html, per_track, worst, breakdown, overwrite)
     output.check(predictions, truth)
     reports = run.compare(predictions, asked, output) if compare else [run.evaluate(predictions[0], asked, output)]
-    for report in reports:
-        _sum_up(report)
+    _sum_up(reports, predictions)
     if not all(report.complete for report in reports):
         raise PartialError("the predictions do not fit the truth everywhere", "the warnings above say where")
 
@@ -169,12 +168,13 @@ def _refuse_scoring(predictions: list[str], truth: str | None, compare: bool) ->
         )
 
 
-def _sum_up(report: "Report") -> None:
-    """Notes and problems on standard error."""
-    for note in report.notes:
+def _sum_up(reports: "list[Report]", names: list[str]) -> None:
+    """Notes and problems on standard error, problems with the name of the prediction where there are several."""
+    for note in dict.fromkeys(note for report in reports for note in report.notes):
         console.info(note)
-    shown = report.problems[:PROBLEMS_SHOWN]
-    for problem in shown:
-        console.warn(problem.text)
-    if len(shown) < len(report.problems):
-        console.warn(f"and {len(report.problems) - len(shown)} more; --json lists them all")
+    for name, report in zip(names, reports, strict=True):
+        shown = report.problems[:PROBLEMS_SHOWN]
+        for problem in shown:
+            console.warn(problem.text if len(reports) == 1 else f"{name}: {problem.text}")
+        if len(shown) < len(report.problems):
+            console.warn(f"and {len(report.problems) - len(shown)} more; --json lists them all")

@@ -132,6 +132,21 @@ def test_processes_give_the_same_report(monkeypatch: pytest.MonkeyPatch) -> None
     assert evaluate(*sides, jobs=2, openers=openers).as_dict() == alone.as_dict()
 
 
+@pytest.mark.parametrize("names", ["ab", "abcdef"])
+def test_processes_share_clips_or_tracks_and_report_the_same(monkeypatch: pytest.MonkeyPatch, names: str) -> None:
+    """Few clips are shared out by tracks, many as a whole; faults and missing tracks come back the same way."""
+    monkeypatch.setattr(pool, "PIXELS_WORTH_A_PROCESS", 1.0)
+    truth = dict.fromkeys(names, TRUTH["a"])
+    predicted = {**truth, "a": {"x": TRUTH["a"]["x"]}, "b": {t: {0: square(5, shape=(41, 60))} for t in "xy"}}
+    sides = source(predicted), source(truth)
+    openers = partial(source, predicted), partial(source, truth)
+    alone = evaluate(*sides, keep_going=True)
+    assert len(alone.clips) == len(names) - 1 and len(alone.problems) == 2
+    assert evaluate(*sides, keep_going=True, jobs=2, openers=openers).as_dict() == alone.as_dict()
+    with pytest.raises(EvaluationError, match="b: the prediction is 60x41"):
+        evaluate(*sides, jobs=2, openers=openers)
+
+
 class EndlessClip(MemoryClip):
     """A clip whose masks are made when asked for."""
 

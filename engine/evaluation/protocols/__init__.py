@@ -45,7 +45,11 @@ PROTOCOLS = {
         _lvos("lvos-unsupervised-single", sparse.LVOS_ALL_JUDGED, "salient"),
         _lvos("lvos-unsupervised-multiple", sparse.LVOS_ALL_JUDGED, "proposals"),
         Protocol(
-            "youtube-vos", sparse.YOUTUBE_JUDGED, sparse.plan_youtube, summaries.of_seen_and_unseen, ("meta.json",)
+            "youtube-vos",
+            sparse.YOUTUBE_JUDGED,
+            sparse.plan_youtube,
+            partial(summaries.of_seen_and_unseen, letters="JF"),
+            ("meta.json",),
         ),
         Protocol("long-video", davis.JUDGED, davis.plan_clip),
         Protocol(

@@ -38,8 +38,8 @@ def of_objects(clips: Sequence[ClipScore]) -> Summary:
     return Summary(metrics=metrics)
 
 
-def of_seen_and_unseen(clips: Sequence[ClipScore]) -> Summary:
-    """Means over seen and over unseen objects, and the plain mean of the two, for J, F and V.
+def of_seen_and_unseen(clips: Sequence[ClipScore], letters: str = "JFV") -> Summary:
+    """Means over seen and over unseen objects, and the plain mean of the two, for J, F and (LVOS) V.
 
     Without one of the groups its figures are NaN, as in the tool, and the headline is the mean over all tracks.
     """
@@ -50,8 +50,8 @@ def of_seen_and_unseen(clips: Sequence[ClipScore]) -> Summary:
         "V": [t.stability for t in tracks],
     }
     metrics: dict[str, float] = {}
-    for letter, of_track in values.items():
-        halves = [_mean_of_group(tracks, of_track, group) for group in (SEEN, UNSEEN)]
+    for letter in letters:
+        halves = [_mean_of_group(tracks, values[letter], group) for group in (SEEN, UNSEEN)]
         metrics[f"{letter}-Mean"] = float(np.mean(halves))
         metrics[f"{letter}-seen-Mean"], metrics[f"{letter}-unseen-Mean"] = halves
     metrics = {"J&F-Mean": (metrics["J-Mean"] + metrics["F-Mean"]) / 2, **metrics}
