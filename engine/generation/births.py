@@ -43,17 +43,17 @@ class Births(Protocol):
 
 
 class ProposalBirths:
-    """Tracks from SAM's automatic masks. on_dropped: told how many large masks the limit on tracks cost."""
+    """Tracks from SAM's automatic masks. on_note: told, in words, what somebody should know of this clip."""
 
     def __init__(
         self,
         prompter: Prompter,
         settings: GenerateSettings,
         clip: str,
-        on_dropped: Callable[[int], None] | None = None,
+        on_note: Callable[[str], None] = lambda note: None,
     ) -> None:
         self._prompter, self._settings, self._clip = prompter, settings, clip
-        self._on_dropped = on_dropped
+        self._on_note = on_note
 
     def due(self, index: int) -> bool:
         """The first frame, and every so many where that was asked for."""
@@ -74,14 +74,16 @@ class ProposalBirths:
             share = self._settings.new_share
             found = [p for p in found if np.count_nonzero(p.mask.within(free)) >= share * p.mask.area]
         kept = self._kept(found, image.shape[0] * image.shape[1], room, index)
+        if index == 0 and not kept:
+            self._on_note("no proposal passed on the first frame; lower --predicted-iou or --stability")
         return [Birth(next_id + i, p.mask, p.score, p.stability) for i, p in enumerate(kept)]
 
     def _kept(self, found: list[Proposal], pixels: int, room: int, index: int) -> list[Proposal]:
         found = [found[i] for i in without_duplicates([p.mask for p in found], self._settings.mask_nms)]
         generator = numpy_generator(self._settings.seed, self._clip, "limit", index)
         kept = limited([p.mask for p in found], pixels, generator, room, self._settings.large)
-        if kept.dropped_large and self._on_dropped is not None:
-            self._on_dropped(kept.dropped_large)
+        if kept.dropped_large:
+            self._on_note(f"{kept.dropped_large} large masks more than --max-tracks were left out")
         return [found[i] for i in kept.indices]
 
 

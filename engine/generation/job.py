@@ -52,12 +52,8 @@ class Workshop:
 
     def clip(self, name: str) -> RunningClip:
         """A clip that begins."""
-
-        def dropped(count: int) -> None:
-            self.on_note(f"{name}: {count} large masks more than the limit on tracks were left out")
-
         linker = Linker(self.prompter, self.settings.link, self.prompts_at_once)
-        births = ProposalBirths(self.prompter, self.settings, name, dropped)
+        births = ProposalBirths(self.prompter, self.settings, name, lambda note: self.on_note(f"{name}: {note}"))
         return RunningClip(Tools(self.prompter, linker, self.flow, self.sampler(name), births), self.settings)
 
     def sampler(self, name: str) -> PointSampler:

@@ -35,6 +35,13 @@ class Axis:
         self.cells = int(self.last.max()) + 1
         """Cells that the picture reads; those behind them are padding."""
         self.bounds = self._bounds()
+        self._on: dict[torch.device, Tensor] = {full.device: full}
+
+    def matrix_on(self, device: torch.device) -> Tensor:
+        """(pixels, cells) on a device, copied there once."""
+        if device not in self._on:
+            self._on[device] = self.matrix.to(device)
+        return self._on[device]
 
     def pixels_of(self, first: int, last: int) -> tuple[int, int]:
         """The range of pixels that read any of the cells first..last."""
@@ -63,7 +70,7 @@ class Upsampler:
 
     def full(self, logits: Tensor) -> Tensor:
         """(..., rows, columns) -> (..., H, W) float32."""
-        rows, columns = (axis.matrix.to(logits.device) for axis in (self.rows, self.columns))
+        rows, columns = (axis.matrix_on(logits.device) for axis in (self.rows, self.columns))
         return rows @ logits.float() @ columns.T
 
     def extents(self, logits: Tensor, threshold: float) -> IntArray:
@@ -84,8 +91,8 @@ class Upsampler:
         """(..., rows, columns) -> the pixels of one window of the picture, (..., h, w) float32."""
         (top, bottom), (left, right) = ((part.start, part.stop) for part in window)
         r, c = self.rows.cells_of(top, bottom), self.columns.cells_of(left, right)
-        rows = self.rows.matrix[top:bottom, slice(*r)].to(logits.device)
-        columns = self.columns.matrix[left:right, slice(*c)].to(logits.device)
+        rows = self.rows.matrix_on(logits.device)[top:bottom, slice(*r)]
+        columns = self.columns.matrix_on(logits.device)[left:right, slice(*c)]
         return rows @ logits[..., slice(*r), slice(*c)].float() @ columns.T
 
     def boxed(self, logits: Tensor, threshold: float, extent: IntArray | None = None) -> BoxedMask:
