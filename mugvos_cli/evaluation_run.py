@@ -88,6 +88,8 @@ def evaluate(predictions: str, asked: Asked, output: Output) -> "Report":
     from engine.evaluation.inputs import open_inputs
 
     if asked.protocol in (None, "referring") and are_results(predictions):
+        if output.html or output.davis_csv:
+            raise UsageError(f"{predictions}: scored masks of single frames", "they have no --html and no --davis-csv")
         report = _evaluate_detections(predictions, asked)
         _show(report, output)
         return report

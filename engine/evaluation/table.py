@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from engine.evaluation.protocols.summaries import of_objects
 from engine.evaluation.report import CSV_COLUMNS, Report
 from engine.store.atomic import publish, refuse_existing, remove, temporary_beside
 from engine.store.spool import writing
@@ -34,9 +35,10 @@ def write_davis_csv(report: Report, folder: Path, overwrite: bool = False) -> tu
         refuse_existing(file, overwrite)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    figures = of_objects(report.clips).metrics
     with _whole_file(whole) as stream:
         stream.write(",".join(DAVIS_COLUMNS) + "\n")
-        stream.write(",".join(f"{report.metrics[name]:.3f}" for name in DAVIS_COLUMNS) + "\n")
+        stream.write(",".join(f"{figures[name]:.3f}" for name in DAVIS_COLUMNS) + "\n")
     with _whole_file(single) as stream:
         stream.write("Sequence,J-Mean,F-Mean\n")
         for clip in report.clips:

@@ -438,3 +438,34 @@ def test_a_csv_that_lies_about_is_never_read(cli: Run, tmp_path: Path) -> None:
     (predicted / "global_results-val.csv").write_text("J&F-Mean\n0.999\n")
     (predicted / "results.csv").write_text("Global score, 99.9\n")
     assert document(cli, predicted, "--gt", truth)["mean"] == wanted
+
+
+def write_detections(folder: Path) -> tuple[Path, Path]:
+    """COCO truth of four images and a list of two scored masks for each, the first of them right."""
+    from engine.masks import rle
+
+    images, annotations, results = [], [], []
+    for at in range(4):
+        good, bad = ({"size": list(SHAPE), "counts": rle.encode(disc(at, 0, off)).decode()} for off in (0, 6))
+        images.append({"id": at, "height": SHAPE[0], "width": SHAPE[1]})
+        annotations.append({"id": at + 1, "image_id": at, "category_id": 1, "segmentation": good})
+        results += [{"image_id": at, "score": s, "segmentation": c} for s, c in ((0.9, good), (0.3, bad))]
+    (folder / "gt.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    (folder / "found.json").write_text(json.dumps(results))
+    return folder / "found.json", folder / "gt.json"
+
+
+def test_scored_masks_print_the_figures_of_a2d(cli: Run, tmp_path: Path) -> None:
+    found, truth = write_detections(tmp_path)
+    lines = [line.split() for line in cli("evaluate", found, "--gt", truth).out.splitlines()]
+    assert ["overall_iou", "100.0"] in lines and ["P@0.9", "100.0"] in lines
+    got = document(cli, found, "--gt", truth, "--protocol", "referring")
+    assert got["metrics"]["mAP 0.5:0.95"] == pytest.approx(1) and got["mean"] == {"J&F": None, "J": 1.0, "F": None}
+    assert cli("evaluate", found, "--gt", truth, "--html", tmp_path / "x.html").status == 2
+
+
+def test_the_davis_tables_of_any_protocol(cli: Run, tmp_path: Path) -> None:
+    truth = write_labels(tmp_path / "t")
+    done = cli("evaluate", truth, "--gt", truth, "--protocol", "youtube-vos", "--davis-csv", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert (tmp_path / "out" / "global_results-val.csv").read_text().splitlines()[1].startswith("1.000,1.000,1.000,")

@@ -151,5 +151,5 @@ def test_no_file(tmp_path: Path) -> None:
 )
 def test_trees_take_8_bits_only(tmp_path: Path, image: Image.Image, what: str) -> None:
     image.save(tmp_path / "a.png")
-    with pytest.raises(FormatError, match=rf"a\.png: a mask image with {what}.*(export it as an 8-bit|save the ids themselves)"):
+    with pytest.raises(FormatError, match=rf"a\.png: a mask image with {what}.*(export it as an 8-bit|save the ids)"):
         read_values(tmp_path / "a.png")

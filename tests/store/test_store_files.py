@@ -279,3 +279,13 @@ def test_a_store_of_the_first_release_is_still_read() -> None:
         clip = reader.clip("street")
         assert same_records(list(clip.records()), records()) and list(clip.tracks) == TRACKS
         assert clip.provenance == {"command": "test"} and clip.void(2) is not None
+
+
+def test_masks_of_several_frames_at_once(tmp_path: Path) -> None:
+    with StoreReader(write_sample(tmp_path / "a.h5")) as store:
+        clip = store.clip("street")
+        for track in (1, 4, 9, 77):
+            frames = [0, 2, 3, 4, 9]
+            for found, frame in zip(clip.masks(frames, track), frames, strict=True):
+                wanted = clip.mask(frame, track)
+                assert (found is None) == (wanted is None) and (wanted is None or np.array_equal(found, wanted))
