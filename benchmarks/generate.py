@@ -2,10 +2,11 @@
 
     python benchmarks/generate.py VIDEO [--sam sam-tiny] [--sam sam-vit-b] [--tracks 60] [--frames 2] [--rounds 2]
 
-The plain loop is what the reference does: SAM's predictor is asked prompt after prompt, every mask is brought to full
-size and compared there. Both start from the same ellipses, so the weights may be random ones (--random-weights), and no
-candidate is dropped as unstable. Prints seconds of this process (CPU time on a CPU, synchronised wall time on a GPU)
-for a picture's proposals and for a frame's tracks, and whether all masks are the same.
+The image encoder is asked once a frame in both. The plain loop is what the reference does: SAM's predictor is asked
+prompt after prompt, every mask is brought to full size and compared there. Both start from the same ellipses, so the
+weights may be random ones (--random-weights), and no candidate is dropped as unstable. Prints seconds of this process
+(CPU time on a CPU, synchronised wall time on a GPU) for a frame's tracks and for a picture's proposals, and whether all
+masks are the same.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from engine.generation.sampling import PointSampler
 from engine.masks.boxed import BoxedMask
 from engine.models.sam.automatic import ProposalSettings, propose
 from engine.models.sam.config import CONFIGS
-from engine.models.sam.prompting import Prompter, stability
+from engine.models.sam.prompting import Embedding, Prompter, stability
 from engine.runtime.allocator import tune_allocator
 from engine.runtime.device import resolve_device
 from engine.types import BoolArray, UInt8Array
@@ -46,12 +47,19 @@ def ellipses(count: int, height: int, width: int) -> list[BoxedMask]:
     return found
 
 
+def predictor_of(sam: Any, image: UInt8Array, embedding: Embedding) -> SamPredictor:
+    """SAM's predictor as it is after its image encoder ran."""
+    predictor = SamPredictor(sam)
+    predictor.features = embedding.features
+    predictor.original_size, predictor.input_size = image.shape[:2], embedding.geometry.resized
+    predictor.is_image_set = True
+    return predictor
+
+
 def plain_frame(
-    sam: Any, image: UInt8Array, carried: list[BoxedMask], inside: BoolArray, sampler: PointSampler, ladder: Any
+    predictor: Any, image: UInt8Array, carried: list[BoxedMask], inside: BoolArray, sampler: PointSampler, ladder: Any
 ) -> list[BoolArray]:
     """The masks of one frame, one prompt after the other."""
-    predictor = SamPredictor(sam)
-    predictor.set_image(image)
     height, width = image.shape[:2]
     chosen = []
     for track, mask in enumerate(carried):
@@ -60,7 +68,7 @@ def plain_frame(
             masks, ious = [], []
             for points in sampler(mask, 1, track, round):
                 found, _, low = predictor.predict(points, np.ones(len(points)), multimask_output=True)
-                kept = ~np.isnan(stability(torch.from_numpy(low), sam.mask_threshold))
+                kept = ~np.isnan(stability(torch.from_numpy(low), predictor.model.mask_threshold))
                 masks += list(found[kept])
             for candidate in masks:
                 counted = candidate & inside
@@ -74,7 +82,7 @@ def plain_frame(
 
 def our_frame(
     prompter: Prompter,
-    image: UInt8Array,
+    embedding: Embedding,
     carried: list[BoxedMask],
     inside: BoolArray,
     sampler: PointSampler,
@@ -82,8 +90,8 @@ def our_frame(
 ) -> list[BoolArray]:
     """The same through the engine."""
     linker = Linker(prompter, LinkSettings(tuple(ladder), stability=-1.0))
-    linked = linker.link(prompter.embed(image), dict(enumerate(carried)), inside, sampler, 1)
-    return [found.mask.whole(*image.shape[:2]) for found in linked.values()]
+    linked = linker.link(embedding, dict(enumerate(carried)), inside, sampler, 1)
+    return [found.mask.whole(*embedding.geometry.original) for found in linked.values()]
 
 
 def timed(device: torch.device, work: Callable[[], Any]) -> tuple[float, Any]:
@@ -107,28 +115,38 @@ def measure(name: str, arguments: argparse.Namespace, device: torch.device) -> N
     with open_video(arguments.video) as video:
         images = [frame.image for frame in video.frames(0, arguments.frames)]
     ladder, flow = np.linspace(0.9, 0.5, 5)[: arguments.rounds], DISFlow()
-    sums, same = {"plain": 0.0, "ours": 0.0}, 0
+    sums, same, encoding = {"plain": 0.0, "ours": 0.0}, 0, 0.0
     masks = ellipses(arguments.tracks, *images[0].shape[:2])
-    prompter.embed(images[0])  # everything is loaded once
     for before, image in pairwise(images):
         there, back = flow.both(before, image)
         carried, inside = warp(masks, back, consistent(there, back)), consistent(back, there)
         sampler = PointSampler(0, name)
-        ours, found = timed(device, lambda: our_frame(prompter, image, carried, inside, sampler, ladder))  # noqa: B023
-        plain, expected = timed(device, lambda: plain_frame(sam, image, carried, inside, sampler, ladder))  # noqa: B023
-        sums["ours"] += ours
-        sums["plain"] += plain
+        encoder, embedding = timed(device, lambda: prompter.embed(image))  # noqa: B023
+        predictor = predictor_of(sam, image, embedding)
+        given = carried, inside, sampler, ladder
+        ours, found = timed(device, lambda: our_frame(prompter, embedding, *given))  # noqa: B023
+        plain, expected = timed(device, lambda: plain_frame(predictor, image, *given))  # noqa: B023
+        encoding += encoder
+        sums["ours"] += ours + encoder
+        sums["plain"] += plain + encoder
         same += sum(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
     count = (len(images) - 1) * arguments.tracks
-    show(f"{name}: a frame, {arguments.tracks} tracks", sums, len(images) - 1, f"{same}/{count} masks the same")
-    settings = ProposalSettings(arguments.grid, stability=0.9)
-    ours, found = timed(device, lambda: propose(prompter, images[0], settings))
+    note = f"{encoding / (len(images) - 1):.2f} s of both in the encoder, {same}/{count} masks the same"
+    show(f"{name}: a frame, {arguments.tracks} tracks", sums, len(images) - 1, note)
+    if arguments.grid:
+        proposals(name, prompter, images[0], arguments.grid, device)
+
+
+def proposals(name: str, prompter: Prompter, image: UInt8Array, grid: int, device: torch.device) -> None:
+    """One line: the automatic masks of a picture."""
+    settings = ProposalSettings(grid, stability=0.9)
+    ours, found = timed(device, lambda: propose(prompter, image, settings))
     generator = SamAutomaticMaskGenerator(
-        sam, points_per_side=arguments.grid, stability_score_thresh=0.9, output_mode="uncompressed_rle"
+        prompter.sam, points_per_side=grid, stability_score_thresh=0.9, output_mode="uncompressed_rle"
     )
-    plain, expected = timed(device, lambda: generator.generate(images[0]))
+    plain, expected = timed(device, lambda: generator.generate(image))
     result = f"{len(found)} and {len(expected)} proposals"
-    show(f"{name}: proposals, {arguments.grid**2} points", {"plain": plain, "ours": ours}, 1, result)
+    show(f"{name}: proposals, {grid**2} points", {"plain": plain, "ours": ours}, 1, result)
 
 
 def show(what: str, seconds: dict[str, float], frames: int, note: str) -> None:
@@ -145,7 +163,7 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, default=60)
     parser.add_argument("--frames", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--grid", type=int, default=16)
+    parser.add_argument("--grid", type=int, default=16, help="0: no proposals")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--random-weights", action="store_true")
     arguments = parser.parse_args()

@@ -26,7 +26,7 @@ def test_first_frame() -> None:
         assert np.array_equal(mask.whole(96, 128), mask_of(entry))
 
 
-@pytest.mark.parametrize("at_once", [None, 5, 37])
+@pytest.mark.parametrize("at_once", [None, 37])
 def test_every_frame(at_once: int | None) -> None:
     prompter, flow, points = Prompter(golden_sam()), RecordedFlow(), RecordedPoints()
     linker = Linker(prompter, LinkSettings(), at_once)
