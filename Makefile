@@ -28,7 +28,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 bench: $(READY)           ## every benchmark that runs without a GPU; prints tables
-	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+	for b in benchmarks/bench_*.py benchmarks/evaluate.py; do $(BIN)/python $$b || exit 1; done
 
 generated: $(READY)       ## completions/ and man/, from the app itself
 	$(BIN)/python -m mugvos_cli.manual

@@ -4,8 +4,8 @@
     python benchmarks/evaluate.py --memory 2000        # peak memory of one clip of that many frames
     python benchmarks/evaluate.py --processes          # wall time of one and of two processes; needs idle cores
 
-One object a clip, as label images and as stores. Every row runs in a process of its own; CPU seconds are those of that
-process and its children, start-up included, and the rows take turns. All rows must give the same scores. The public
+One object a clip, as label images and as stores. Every row runs in one process of its own, and the rows take turns; CPU
+seconds are given of the whole process and of reading and scoring alone. All rows must give the same scores. The public
 tools are taken if they can be imported: vos-benchmark (`vos_benchmark`), davis2017-evaluation (`davis2017`).
 """
 
@@ -62,57 +62,56 @@ def save(mask: np.ndarray, file: Path) -> None:
     image.save(file)
 
 
-def ours(predicted: Path, truth: Path, jobs: int = 1) -> list[str]:
+def mugvos(predicted: Path, truth: Path, jobs: int = 1) -> list[str]:
     command = ["evaluate", str(predicted), "--gt", str(truth), "--protocol", "davis", "--jobs", str(jobs)]
     return [sys.executable, "-m", "mugvos_cli.main", *command, "--json", "-q"]
 
 
 def rows(root: Path) -> dict[str, list[str]]:
-    """Name -> command that prints a JSON document with `mean` J and F in [0, 1]."""
-    trees, stores = (root / "predicted", root / "truth"), (root / "predicted.h5", root / "truth.h5")
+    """Name -> command that prints a JSON document with `mean` (J and F in [0, 1]) and `cpu` (seconds)."""
+    trees, stores = (str(root / "predicted"), str(root / "truth")), (str(root / "predicted.h5"), str(root / "truth.h5"))
     found = {
-        "plain implementation": [sys.executable, str(HERE / "evaluate_plain.py"), "plain", *map(str, trees)],
-        "ours, label images": ours(*trees),
-        "ours, stores": ours(*stores),
+        "plain": ["plain", *trees],
+        **{name: [name, *trees] for name in ("vos_benchmark", "davis2017") if importlib.util.find_spec(name)},
+        "ours, label images": ["ours", *trees],
+        "ours, stores": ["ours", *stores],
     }
-    for name in ("vos_benchmark", "davis2017"):
-        if importlib.util.find_spec(name):
-            found[name] = [sys.executable, str(HERE / "evaluate_plain.py"), name, *map(str, trees)]
-    return found
+    return {name: [sys.executable, str(HERE / "evaluate_rows.py"), *arguments] for name, arguments in found.items()}
 
 
-def cpu_seconds(command: Sequence[str]) -> tuple[float, dict[str, float]]:
-    """CPU seconds of a command with all its children, and the means it printed."""
+def cpu_seconds(command: Sequence[str]) -> tuple[float, float, dict[str, float]]:
+    """CPU seconds of a whole command, of its reading and scoring alone, and the means it found."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    mean = json.loads(done.stdout[done.stdout.index("{") :])["mean"]
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, mean
+    document = json.loads(done.stdout[done.stdout.index("{") :])
+    whole = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return whole, document["cpu"], document["mean"]
 
 
 def measure_ratios(root: Path, pairs: int, rounds: int) -> None:
-    commands, seconds, means = rows(root), {}, {}
+    """The best of some rounds; factors are those of reading and scoring alone."""
+    commands, best, means = rows(root), {}, {}
     for _ in range(rounds):
         for name, command in commands.items():
-            spent, means[name] = cpu_seconds(command)
-            seconds.setdefault(name, []).append(spent)
-    wanted = means["plain implementation"]
+            whole, alone, means[name] = cpu_seconds(command)
+            known = best.get(name, (whole, alone))
+            best[name] = (min(known[0], whole), min(known[1], alone))
+    wanted = means["plain"]
     for name, mean in means.items():
         assert all(abs(mean[key] - wanted[key]) < 1e-9 for key in ("J", "F")), f"{name} disagrees: {mean}, {wanted}"
     print(f"{pairs} judged mask pairs, J {wanted['J']:.6f}, F {wanted['F']:.6f} in every row; best of {rounds}")
-    best = {name: min(spent) for name, spent in seconds.items()}
-    for name, spent in best.items():
-        ratios = "".join(
-            f"{other / spent:9.1f} x" for other_name, other in best.items() if not other_name.startswith("ours")
-        )
-        print(f"{name:<24}{spent:8.2f} CPU s{1000 * spent / pairs:8.2f} ms a pair{ratios}")
-    print("factors: " + ", ".join(name for name in best if not name.startswith("ours")))
+    others = [name for name in best if not name.startswith("ours")]
+    print(f"{'':<20}{'whole CPU s':>12}{'scoring':>10}{'ms a pair':>11}" + "".join(f"{'x ' + n:>16}" for n in others))
+    for name, (whole, alone) in best.items():
+        factors = "".join(f"{best[other][1] / alone:16.1f}" for other in others)
+        print(f"{name:<20}{whole:12.2f}{alone:10.2f}{1000 * alone / pairs:11.2f}{factors}")
 
 
 def measure_memory(root: Path) -> None:
     """Peak resident memory of the whole process, in MiB."""
     for name, sides in (("label images", ("predicted", "truth")), ("stores", ("predicted.h5", "truth.h5"))):
-        command = ours(*(root / side for side in sides))
+        command = mugvos(*(root / side for side in sides))
         script = (
             "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
             "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)"
@@ -126,7 +125,7 @@ def measure_processes(root: Path) -> None:
     spent = {}
     for jobs in (1, 2, 1, 2):
         begin = time.perf_counter()
-        subprocess.run(ours(root / "predicted", root / "truth", jobs), capture_output=True, check=True)
+        subprocess.run(mugvos(root / "predicted", root / "truth", jobs), capture_output=True, check=True)
         spent.setdefault(jobs, []).append(time.perf_counter() - begin)
     one, two = min(spent[1]), min(spent[2])
     print(f"one process {one:.2f} s, two processes {two:.2f} s: {one / two:.2f} x")

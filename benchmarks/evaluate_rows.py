@@ -1,20 +1,26 @@
-"""The other rows of benchmarks/evaluate.py: a plain implementation of J and F, and calls of the public tools.
+"""The rows of benchmarks/evaluate.py: ours, a plain implementation of J and F, calls of the public tools.
 
-    python benchmarks/evaluate_plain.py plain|vos_benchmark|davis2017 PREDICTED TRUTH
+    python benchmarks/evaluate_rows.py ours|plain|vos_benchmark|davis2017 PREDICTED TRUTH
 
-Trees of label images with one object. Prints {"mean": {"J": .., "F": ..}} in [0, 1]. The plain implementation decodes
-with Pillow, draws boundary maps on whole frames and dilates them tap by tap.
+Trees of label images with one object, or stores for ours. Prints {"mean": {"J": .., "F": ..}, "cpu": seconds}: scores
+in [0, 1], and the CPU time of reading and scoring without the start of the interpreter. One process each. The plain
+implementation decodes with Pillow, draws boundary maps on whole frames and dilates them tap by tap.
 """
 
 import json
 import shutil
 import sys
 import tempfile
+import time
+from importlib import import_module
 from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from engine.evaluation import evaluate
+from engine.store import open_source
 
 Scores = tuple[float, float]
 
@@ -64,11 +70,19 @@ def plain(predicted: Path, truth: Path) -> Scores:
     return float(J), float(F)
 
 
-def vos_benchmark(predicted: Path, truth: Path) -> Scores:
-    from vos_benchmark.benchmark import benchmark
+def ours(predicted: Path, truth: Path) -> Scores:
+    with open_source(predicted) as found, open_source(truth) as wanted:
+        mean = evaluate(found, wanted, "davis").mean
+    return mean.J, mean.F
 
-    found = benchmark([str(truth)], [str(predicted)], strict=True, num_processes=1, verbose=False)
-    return found[1][0] / 100, found[2][0] / 100
+
+def vos_benchmark(predicted: Path, truth: Path) -> Scores:
+    from vos_benchmark.benchmark import VideoEvaluator
+
+    judge = VideoEvaluator(str(truth), str(predicted))
+    found = [judge(clip.name)[1:] for clip in sorted(truth.iterdir())]
+    J, F = (np.mean([value for of_clip in found for value in of_clip[at].values()]) / 100 for at in (0, 1))
+    return float(J), float(F)
 
 
 def davis2017(predicted: Path, truth: Path) -> Scores:
@@ -89,11 +103,16 @@ def davis2017(predicted: Path, truth: Path) -> Scores:
     return float(np.mean(found["J"]["M"])), float(np.mean(found["F"]["M"]))
 
 
+TOOLS = {"ours": ours, "plain": plain, "vos_benchmark": vos_benchmark, "davis2017": davis2017}
+
+
 def main() -> None:
     name, predicted, truth = sys.argv[1:]
-    tool = {"plain": plain, "vos_benchmark": vos_benchmark, "davis2017": davis2017}[name]
-    J, F = tool(Path(predicted), Path(truth))
-    print(json.dumps({"mean": {"J": J, "F": F}}))
+    if name in ("vos_benchmark", "davis2017"):
+        import_module(f"{name}.{'benchmark' if name == 'vos_benchmark' else 'evaluation'}")
+    begin = time.process_time()
+    J, F = TOOLS[name](Path(predicted), Path(truth))
+    print(json.dumps({"mean": {"J": J, "F": F}, "cpu": time.process_time() - begin}))
 
 
 if __name__ == "__main__":
