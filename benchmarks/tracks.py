@@ -3,8 +3,8 @@
     mugvos generate DAVIS_ROOT/JPEGImages/480p -o tracks.h5
     python benchmarks/tracks.py tracks.h5 DAVIS_ROOT/Annotations/480p [--json]
 
-J is the IoU of a frame's masks, mean over all frames that are annotated; where a track has no mask it is empty. The best
-track is chosen afterwards with the annotation, so this is what a perfect choice among the tracks would reach.
+J is the IoU of a frame's masks, mean over all frames that are annotated; where a track has no mask it is empty. The
+best track is chosen afterwards with the annotation, so this is what a perfect choice among the tracks would reach.
 """
 
 import argparse
