@@ -29,7 +29,7 @@ def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
     torchrun += ["--monitor-interval", "0.2"]
     command = [sys.executable, *torchrun, str(TESTS / "ddp_worker.py"), *map(str, arguments)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def one_process(folder: Path) -> dict[str, Any]:
