@@ -1,9 +1,12 @@
 """Soft aggregation: from independent object probabilities to a distribution over background and objects."""
 
+import math
+
 import torch
 from torch import Tensor
 
 EPSILON = 1e-7
+_FURTHEST = math.log((1 - EPSILON) / EPSILON)  # the logit of 1 - EPSILON
 
 
 def soft_aggregate(probabilities: Tensor) -> Tensor:
@@ -15,6 +18,14 @@ def soft_aggregate(probabilities: Tensor) -> Tensor:
     background = (1 - probabilities).prod(1, keepdim=True)
     joint = torch.cat([background, probabilities], 1).clamp(EPSILON, 1 - EPSILON)
     return torch.log(joint / (1 - joint))
+
+
+def alone(logits: Tensor) -> Tensor:
+    """What soft aggregation makes of logits of any shape whose objects are each alone with their background.
+
+    Background and object have opposite logits there, and the softmax of two numbers is the sigmoid of their difference.
+    """
+    return (2 * logits.clamp(-_FURTHEST, _FURTHEST)).sigmoid()
 
 
 def aggregate_probabilities(probabilities: Tensor, joint: bool = True) -> Tensor:

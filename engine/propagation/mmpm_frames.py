@@ -24,6 +24,7 @@ from engine.models.mmpm.preprocess import (
     resize_masks,
     target_size,
 )
+from engine.nn.aggregate import alone
 from engine.nn.conv_encoder import Features
 from engine.runtime.batches import FittingBatches
 from engine.runtime.precision import autocast
@@ -120,7 +121,7 @@ class MMPMFrames:
             return logits, hidden[None, part] if new is None else new
 
         logits, hidden = self._over_tracks(work, len(read))
-        return probabilities(logits[None].float(), joint=self.exclusive)[1][0], hidden
+        return probabilities(logits[None])[1][0] if self.exclusive else alone(logits), hidden
 
     def empty_hidden(self, frame: EncodedFrame, tracks: int) -> Tensor:
         """Zeros (tracks, C_h, h, w)."""

@@ -10,6 +10,7 @@ from torch import nn
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.network import MMPM
 from engine.models.mmpm.packing import packed_mmpm
+from engine.nn.aggregate import alone, soft_aggregate
 from engine.nn.blocks import FusionBlock
 from engine.nn.conv_encoder import ConvEncoder
 from engine.nn.packed import PackedConv, packed
@@ -74,3 +75,8 @@ def test_the_original_stays_as_it_is() -> None:
     before = list(network.state_dict())
     packed_mmpm(network, torch.float32)
     assert list(network.state_dict()) == before and network.training
+
+
+def test_an_object_alone_needs_no_softmax() -> None:
+    logits = torch.linspace(-30, 30, 601).view(1, 1, 601, 1)
+    torch.testing.assert_close(alone(logits), soft_aggregate(logits.sigmoid()).softmax(1)[:, 1:], atol=1e-6, rtol=1e-4)
