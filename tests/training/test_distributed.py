@@ -23,10 +23,10 @@ STEPS = 4
 
 
 def launch(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Two workers under torchrun, which starts both again if one of them fails."""
+    """Two workers under torchrun."""
     paths = [str(TESTS), str(TESTS.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     torchrun += ["--monitor-interval", "0.2"]
     command = [sys.executable, *torchrun, str(TESTS / "ddp_worker.py"), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
@@ -44,12 +44,15 @@ def one_process(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
-    """Two processes with batch 2: the second is killed after step 3, both are started again. Reports and messages."""
+    """Two processes with batch 2: the second is killed after step 3, the same is run again. Reports and messages."""
     folder = tmp_path_factory.mktemp("two")
+    killed = launch(folder, 2, STEPS, "1@3")
+    assert killed.returncode != 0
+    assert [path.name for path in folder.iterdir()] == ["run.pt"]
     done = launch(folder, 2, STEPS, "1@3")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["rank0.json", "rank1.json", "run.pt"]
-    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)], done.stderr
+    return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)], killed.stderr
 
 
 def test_two_processes_learn_as_one_with_the_doubled_batch(two: Any, tmp_path: Path) -> None:
