@@ -87,7 +87,7 @@ class TemporalMemory:
         queries = query_side(query.float() - self._centre, chosen)[0].T.to(self.dtype)
         scores_of = scores_by_query if top_k is None else scores_by_memory
         read = values.new_empty(values.shape[0], query.shape[2], values.shape[2])
-        for part in query_blocks(len(keys), len(queries)):
+        for part in query_blocks(len(keys), len(queries), top_k):
             for rows, own in self._by_entry(scores_of(keys, queries[part])):
                 read[rows, part] = Affinity(own, top_k).read(values[rows])
         return read.transpose(1, 2)

@@ -68,7 +68,7 @@ class LongTermMemory:
         key, shrinkage = self._keys()
         used = key.new_zeros(key.shape[2])
         parts = []
-        for part in query_blocks(key.shape[2], query.shape[2]):
+        for part in query_blocks(key.shape[2], query.shape[2], self.options.top_k):
             scores = similarity(key, shrinkage, query[:, :, part].float(), selection[:, :, part].float())[0]
             read = []
             for group in range(len(self.working.values)):

@@ -13,7 +13,10 @@ from torch import Tensor
 from engine.memory.largest import largest
 from engine.runtime.onednn import product, usable
 
-_BLOCK = 1 << 22  # scores held at a time; only memory and speed depend on it
+# Scores held at a time; only memory and speed depend on them. A product with all values wants many queries, because the
+# values are laid out anew for each block.
+_SEARCHED, _MULTIPLIED = 1 << 22, 1 << 23
+_ALIGNED = 16  # queries a block are a multiple of a register's width
 
 
 def similarity(
@@ -124,8 +127,9 @@ def scores_by_query(memory: Tensor, queries: Tensor) -> Tensor:
     return product(queries, memory).T
 
 
-def query_blocks(positions: int, queries: int) -> Iterator[slice]:
+def query_blocks(positions: int, queries: int, top_k: int | None = None) -> Iterator[slice]:
     """Ranges of queries whose scores over `positions` take a bounded share of memory."""
-    step = max(1, _BLOCK // max(positions, 1))
+    step = (_MULTIPLIED if top_k is None else _SEARCHED) // max(positions, 1)
+    step = max(step // _ALIGNED, 1) * _ALIGNED
     for start in range(0, queries, step):
         yield slice(start, start + step)
