@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--grid", type=int, default=32)
     parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--predicted-iou", type=float, default=ProposalSettings.predicted_iou)
-    parser.add_argument("--stability", type=float, default=ProposalSettings.stability)
+    parser.add_argument("--predicted-iou", type=float, help="default: the SAM's own")
+    parser.add_argument("--stability", type=float, help="default: the SAM's own")
     parser.add_argument("--box-nms", type=float, default=ProposalSettings.box_nms)
     parser.add_argument("--pictures", type=int)
     parser.add_argument("--device", default="auto")
@@ -52,8 +52,13 @@ def main() -> None:
     arguments = parser.parse_args()
     tune_allocator()
     made = make_prompter(arguments.sam, arguments.checkpoint, resolve_device(arguments.device))
+    config = made.config
     proposals = ProposalSettings(
-        arguments.grid, arguments.predicted_iou, arguments.stability, box_nms=arguments.box_nms
+        arguments.grid,
+        config.predicted_iou if arguments.predicted_iou is None else arguments.predicted_iou,
+        config.stability if arguments.stability is None else arguments.stability,
+        config.stability_offset,
+        arguments.box_nms,
     )
     settings = GenerateSettings(proposals=proposals, most_tracks=arguments.limit)
     best: list[float] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from engine.errors import UsageError
-from engine.models.sam.config import CONFIGS
+from engine.models.sam.config import CONFIGS, SAMConfig
 from engine.models.sam.loading import load_sam
 from engine.models.sam.network import build_sam
 from engine.models.sam.prompting import Prompter
@@ -15,11 +15,16 @@ from engine.weights import find_weights
 
 @dataclass(frozen=True)
 class MadePrompter:
-    """model: its name; weights: the file they came from, None where they are random."""
+    """config: its sizes and what its masks have to pass; weights: the file they came from, None where random."""
 
     prompter: Prompter
-    model: str
+    config: SAMConfig
     weights: Path | None
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self.config.name
 
 
 def make_prompter(
@@ -38,9 +43,8 @@ def make_prompter(
     if random_weights:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            sam, path, model = build_sam(CONFIGS[name]).eval(), None, name
+            sam, path, config = build_sam(CONFIGS[name]).eval(), None, CONFIGS[name]
     else:
         path = find_weights(checkpoint or name)
         sam, config = load_sam(path)
-        model = config.name
-    return MadePrompter(Prompter(sam.to(device or torch.device("cpu")), dtype), model, path)
+    return MadePrompter(Prompter(sam.to(device or torch.device("cpu")), dtype), config, path)

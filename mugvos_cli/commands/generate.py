@@ -1,5 +1,6 @@
 """`mugvos generate`: mask tracks of every granularity from raw video, with nobody in the loop."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from engine.generation.plan import ClipTask, Split
     from engine.generation.quality import QualitySettings
     from engine.generation.settings import GenerateSettings
+    from engine.models.sam.config import SAMConfig
 
 _FLOWS = ("dis", "raft-small", "raft-large")
 _SAMPLING = ("random", "kmeans")
@@ -39,11 +41,13 @@ def generate(
     ] = "dis",
     grid: Annotated[int, typer.Option("--grid", metavar="N", min=1, help="Proposals: N x N points are asked.")] = 32,
     predicted_iou: Annotated[
-        float, typer.Option("--predicted-iou", metavar="IOU", help="Proposals: SAM's own guess has to be above.")
-    ] = 0.88,
+        float | None,
+        typer.Option("--predicted-iou", metavar="IOU", help="Proposals: SAM's own guess has to be above. [of the SAM]"),
+    ] = None,
     stability: Annotated[
-        float, typer.Option("--stability", metavar="SCORE", help="Proposals: the least stability.")
-    ] = 0.95,
+        float | None,
+        typer.Option("--stability", metavar="SCORE", help="Proposals: the least stability. [of the SAM]"),
+    ] = None,
     box_nms: Annotated[
         float, typer.Option("--box-nms", metavar="IOU", help="Proposals: of boxes more alike, one stays.")
     ] = 0.7,
@@ -124,18 +128,26 @@ def generate(
     from engine.generation.quality import QualitySettings
     from engine.generation.settings import GenerateSettings
     from engine.models.sam.automatic import ProposalSettings
+    from engine.models.sam.config import CONFIGS
     from engine.video import find_videos
 
-    settings = GenerateSettings(
-        proposals=ProposalSettings(grid, predicted_iou, stability, box_nms=box_nms, crop_layers=crop_layers),
-        link=LinkSettings(least_iou=min_iou),
-        most_tracks=max_tracks,
-        points=points,
-        prompts=prompts,
-        method=cast(Any, sampling),
-        reseed_every=reseed_every,
-        seed=seed,
-    )
+    def settings(config: "SAMConfig") -> GenerateSettings:
+        """What was asked for, and the SAM's own thresholds for what was not."""
+        trusted = config.predicted_iou if predicted_iou is None else predicted_iou
+        stable = config.stability if stability is None else stability
+        offset = config.stability_offset
+        return GenerateSettings(
+            proposals=ProposalSettings(grid, trusted, stable, offset, box_nms, crop_layers),
+            link=LinkSettings(stability=config.stability, stability_offset=offset, least_iou=min_iou),
+            most_tracks=max_tracks,
+            points=points,
+            prompts=prompts,
+            method=cast(Any, sampling),
+            reseed_every=reseed_every,
+            seed=seed,
+        )
+
+    settings(CONFIGS[sam])  # what cannot be meant is told before anything is read
     quality = QualitySettings(min_length, min_mean_iou, min_agreement, duplicates)
     size = None if resize is None else _size(resize)
     part = None if shard is None else parse_shard(shard)
@@ -198,7 +210,7 @@ def _workshop(
     sam: str,
     checkpoint: Path | None,
     flow: str,
-    settings: "GenerateSettings",
+    settings_of: Callable[["SAMConfig"], "GenerateSettings"],
     size: tuple[int, int] | None,
     segment: int,
     batch: int | None,
@@ -220,6 +232,7 @@ def _workshop(
     for name in (sam if checkpoint is None and not random_weights else None, flow):
         _fetch(name)
     made = make_prompter(sam, checkpoint, place, dtype, random_weights)
+    settings = settings_of(made.config)
     if made.weights is None:
         console.warn(f"{made.model} has random weights; its masks mean nothing")
     parameters = {

@@ -17,6 +17,8 @@ class SAMConfig:
     form: kind of image encoder. image_side: side of the square input in pixels. stride: of the image embedding.
     prompt_dim: channels of embedding and prompts. mlp_dim: inner width of the decoder's token MLPs.
     drawn_prompts: whether points and boxes are drawn on the image embedding beside being tokens.
+    predicted_iou, stability, stability_offset: what its masks have to pass where nobody asks for something else; how
+    sharp logits are, and what predicted IoU means, belongs to a model.
     embed_dim, depth, num_heads, global_attn_indexes, window_size: of the ViT; widths: of the convolutional encoder.
     """
 
@@ -28,6 +30,9 @@ class SAMConfig:
     mlp_dim: int = 2048
     mask_in_chans: int = 16
     drawn_prompts: bool = False
+    predicted_iou: float = 0.88
+    stability: float = 0.95
+    stability_offset: float = 1.0
     embed_dim: int = 768
     depth: int = 12
     num_heads: int = 12
