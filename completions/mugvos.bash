@@ -29,7 +29,7 @@ _mugvos() {
         "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
         "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
-        "models fetch") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" options="-q --quiet -v --verbose --debug -h --help" ;;
         "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "demo") words="" options="-o --output --frames --device -q --quiet -v --verbose --debug -h --help" ;;
@@ -65,7 +65,7 @@ _mugvos() {
         "generate --precision") words="auto fp32 bf16 fp16" ;;
         "propagate --mask") words="" ;;
         "propagate -o"|"propagate --output") words="" ;;
-        "propagate -m"|"propagate --model") words="mmpm-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" ;;
+        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" ;;
         "propagate --interval") words="" ;;
         "propagate --memory-frames") words="" ;;
         "propagate --memory") words="" ;;

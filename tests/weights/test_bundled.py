@@ -1,13 +1,17 @@
 """The weights inside the package: there, small, described, and better than optical flow on the clip of the demo."""
 
 import json
-from pathlib import Path
 
+import cv2
 import numpy as np
+import pytest
 from safetensors import safe_open
+from segment_anything import SamPredictor
 
+from engine.models.sam.loading import load_sam
 from engine.propagation.factory import make_tracker
 from engine.rendering.demo_clip import DemoClip
+from engine.weights.digest import file_digest
 from engine.weights.find import BUNDLED, find_weights
 
 MEGABYTE = 1_000_000
@@ -27,25 +31,50 @@ def similarity(model: str, clip: DemoClip) -> float:
     return float(np.mean(scores))
 
 
-def test_weights_and_card_are_there_and_small() -> None:
-    path = find_weights("mmpm-tiny")
-    assert path.stat().st_size < 40 * MEGABYTE
-    card = (BUNDLED / "mmpm-tiny.md").read_text()
-    for word in ("BSDS500", "Terms", "mugvos train", "J&F", "DIS"):
+MODELS = ("mmpm-tiny", "sam-tiny")
+
+
+@pytest.mark.parametrize(("model", "figure"), [("mmpm-tiny", "J&F"), ("sam-tiny", "IoU")])
+def test_weights_and_card_are_there_and_small(model: str, figure: str) -> None:
+    assert find_weights(model).stat().st_size < 40 * MEGABYTE
+    card = (BUNDLED / f"{model}.md").read_text()
+    for word in ("BSDS500", "Terms", "mugvos train", figure):
         assert word in card, word
 
 
-def test_the_file_says_how_it_was_made() -> None:
-    with safe_open(find_weights("mmpm-tiny"), framework="pt") as file:
+@pytest.mark.parametrize("model", MODELS)
+def test_the_file_says_how_it_was_made(model: str) -> None:
+    with safe_open(find_weights(model), framework="pt") as file:
         described = json.loads(file.metadata()["mugvos"])
-    assert described["config"]["name"] == "mmpm-tiny"
+    assert described["config"]["name"] == model
     assert described["training"]["settings"]["steps"] > 0
 
 
-def test_the_card_names_the_file_it_is_about() -> None:
-    from engine.weights.digest import file_digest
+@pytest.mark.parametrize("model", MODELS)
+def test_the_card_names_the_file_it_is_about(model: str) -> None:
+    assert file_digest(find_weights(model)) in (BUNDLED / f"{model}.md").read_text()
 
-    assert file_digest(find_weights("mmpm-tiny")) in Path(BUNDLED / "mmpm-tiny.md").read_text()
+
+def test_sam_tiny_fills_boxes_and_finds_what_lies_under_a_point() -> None:
+    image, masks = next(DemoClip(width=480, height=270, frames=1).draw())
+    predictor = SamPredictor(load_sam(find_weights("sam-tiny"))[0])
+    predictor.set_image(image)
+    boxed, pointed = [], []
+    for mask in masks.values():
+        x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+        found, _, _ = predictor.predict(box=np.array([x, y, x + width - 1, y + height - 1]), multimask_output=False)
+        boxed.append(overlap(found[0], mask))
+        depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+        middle = np.unravel_index(int(depth.argmax()), depth.shape)[::-1]
+        found, _, _ = predictor.predict(np.array([middle]), np.array([1]), multimask_output=True)
+        pointed.append(max(overlap(answer, mask) for answer in found))
+    assert np.mean(boxed) > 0.6
+    assert np.mean(pointed) > 0.5
+
+
+def overlap(found: np.ndarray, true: np.ndarray) -> float:
+    """IoU."""
+    return float((found & true).sum() / (found | true).sum())
 
 
 def test_it_beats_optical_flow_on_the_demo_clip() -> None:

@@ -75,6 +75,9 @@ CONFIGS: dict[str, SAMConfig] = {
             prompt_dim=128,
             mlp_dim=512,
             drawn_prompts=True,
+            predicted_iou=0.0,
+            stability=0.5,
+            stability_offset=0.1,
             widths=(32, 64, 128, 192, 256),
         ),
     )
