@@ -78,9 +78,10 @@ def affinity(scores: Tensor, top_k: int | None = None) -> Tensor:
 
 
 def readout(weights: Tensor, values: Tensor) -> Tensor:
-    """Weighted values: weights (B, M, Q), values (B, n, C, M) -> (B, n, C, Q)."""
+    """Weighted values: weights (B, M, Q), values (B, n, C, M) -> (B, n, C, Q). On a CPU in the type of the values."""
     if usable(weights):  # query by query, as `similarity` stores them
-        read = [[product(w.T, track) for track in tracks] for w, tracks in zip(weights, values, strict=True)]
+        rows = weights.transpose(1, 2).to(values.dtype)
+        read = [[product(w, track) for track in tracks] for w, tracks in zip(rows, values, strict=True)]
         return torch.stack([torch.stack(tracks) for tracks in read]).transpose(2, 3)
     return (values.flatten(1, 2) @ weights).unflatten(1, values.shape[1:3])
 

@@ -11,10 +11,14 @@ from engine.models.mmpm.network import MMPM, Key
 
 
 class PreviousFrame:
-    """Key and values (tracks, C_v, h, w) of one frame; empty where the configuration has no local read."""
+    """Key and values (tracks, C_v, h, w) of one frame; empty where the configuration has no local read.
 
-    def __init__(self, network: MMPM) -> None:
+    dtype: what values are held in and read out in.
+    """
+
+    def __init__(self, network: MMPM, dtype: torch.dtype = torch.float32) -> None:
         self._network = network
+        self._dtype = dtype
         self.wanted = network.config.local_read
         self._held: tuple[Key, Tensor] | None = None
 
@@ -25,7 +29,7 @@ class PreviousFrame:
     def put(self, key: Key, values: Tensor) -> None:
         """Remember a frame instead of the one before."""
         if self.wanted:
-            self._held = key, values
+            self._held = key, values.to(self._dtype)
 
     def beside(self, read: Tensor, query: Key) -> Tensor:
         """Append the local read-out to the memory's: (tracks, C_v, h, w) -> (tracks, 2 C_v, h, w)."""

@@ -30,7 +30,7 @@ class RememberingTracker(PendingTracker):
     def __init__(self, frames: MMPMFrames) -> None:
         super().__init__(frames)
         self._hidden = torch.empty(0)
-        self._near = PreviousFrame(frames.network)
+        self._near = PreviousFrame(frames.network, frames.score_dtype)
 
     @torch.inference_mode()
     def state(self) -> dict[str, Any]:
