@@ -114,14 +114,14 @@ def _tracker(
     model: str, device: str, precision: str, options: "MMPMOptions", random_weights: bool
 ) -> tuple["MadeTracker", str]:
     """The tracker, and the arithmetic that its results follow from."""
-    from engine.propagation.factory import make_tracker
+    from engine.propagation.factory import FLOW_MODELS, make_tracker
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
     from engine.runtime.precision import resolve_precision
 
     tune_allocator()
     place = resolve_device(device)
-    dtype = resolve_precision(precision, place, on_cpu=True)
+    dtype = resolve_precision(precision, place, on_cpu=model not in FLOW_MODELS)
     made = make_tracker(model, place, dtype, options, random_weights)
     if made.random_weights:
         console.warn(f"{made.model} has random weights; its masks mean nothing")

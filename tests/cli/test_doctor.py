@@ -12,7 +12,8 @@ def bundled(tmp_path, monkeypatch):
     """An installation whose bundled weights are there, and an own weights folder."""
     monkeypatch.setattr("engine.weights.find.BUNDLED", tmp_path)
     monkeypatch.setenv("MUGVOS_WEIGHTS", str(tmp_path / "not" / "yet"))
-    (tmp_path / "mmpm-tiny.safetensors").write_bytes(b"x")
+    for model in ("mmpm-tiny", "sam-tiny"):
+        (tmp_path / f"{model}.safetensors").write_bytes(b"x")
     return tmp_path
 
 

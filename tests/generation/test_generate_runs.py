@@ -1,7 +1,6 @@
 """Whole runs of `mugvos generate`: the same whatever interrupts it, failures named, parts that make up the whole."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -39,17 +38,13 @@ def run(cli: Callable[..., Any], sam: Path) -> Callable[..., Any]:
 @pytest.fixture(scope="module")
 def whole(sam: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("whole") / "out.h5"
-    subprocess.run(_command(sam, videos, path), check=True, capture_output=True, env=_environment())
+    subprocess.run(_command(sam, videos, path), check=True, capture_output=True)
     return contents(path)
 
 
 def _command(sam: Path, videos: Path, output: Path) -> list[str]:
     plain = ["generate", videos, "--checkpoint", sam, "--device", "cpu", *QUICK, "-o", output]
     return [sys.executable, "-c", "from mugvos_cli.main import run; run()", *map(str, plain)]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def test_a_store_with_a_clip_for_each_video(whole: dict[str, Any]) -> None:
@@ -83,7 +78,7 @@ def test_what_a_clip_says_of_its_making(run: Callable[..., Any], videos: Path, t
 def test_a_killed_run_goes_on(after: str, sam: Path, videos: Path, whole: Any, tmp_path: Path) -> None:
     output = tmp_path / "out.h5"
     command = _command(sam, videos, output)
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=_environment())
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
         if any(after in str(path) for path in (tmp_path / "out.h5.clips").rglob("*")) or after.endswith(".part"):
@@ -94,7 +89,7 @@ def test_a_killed_run_goes_on(after: str, sam: Path, videos: Path, whole: Any, t
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not output.exists()
-    subprocess.run(command, check=True, capture_output=True, env=_environment())
+    subprocess.run(command, check=True, capture_output=True)
     assert contents(output) == whole
     assert not (tmp_path / "out.h5.clips").exists()
 
