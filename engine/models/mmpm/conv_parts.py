@@ -11,6 +11,7 @@ from engine.models.mmpm.config import MMPMConfig
 from engine.nn.blocks import FusionBlock, HiddenGate, ResidualBlock, per_object, side_by_side
 from engine.nn.conv_encoder import Features
 from engine.nn.packed import convolve
+from engine.nn.refine import rise
 
 
 class ConvValueEncoder(nn.Module):
@@ -70,13 +71,7 @@ class ConvMaskDecoder(nn.Module):
         new_hidden = self.hidden_update(fused, hidden) if update else None
         objects = fused.shape[1]
         f4, f2 = features.fine
-        x = self.refine4(_rise(self.up4(F.relu(fused.flatten(0, 1))), self.skip4(f4), objects))
-        x = convolve(self.refine2, F.relu(_rise(self.up2(F.relu(x)), self.skip2(f2), objects)), relu=True)
+        x = self.refine4(rise(self.up4(F.relu(fused.flatten(0, 1))), self.skip4(f4), objects))
+        x = convolve(self.refine2, F.relu(rise(self.up2(F.relu(x)), self.skip2(f2), objects)), relu=True)
         logits = F.interpolate(self.pred(x), scale_factor=2, mode="bilinear", align_corners=False)
         return logits.unflatten(0, (-1, objects)).squeeze(2), new_hidden
-
-
-def _rise(x: Tensor, skip: Tensor, objects: int) -> Tensor:
-    """x (B * n, C, h, w) doubled, plus the image's skip (B, C, 2h, 2w) for each of its n objects."""
-    doubled = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-    return (doubled.unflatten(0, (-1, objects)) + skip.unsqueeze(1)).flatten(0, 1)

@@ -3,8 +3,6 @@
 Knows tensors of one frame and memories given to it. What is remembered, and when, is the tracker's business.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
@@ -14,30 +12,7 @@ from engine.models.mmpm.conv_parts import ConvMaskDecoder, ConvValueEncoder
 from engine.models.mmpm.vit_parts import ViTImageEncoder, ViTMaskDecoder, ViTValueEncoder
 from engine.nn.aggregate import soft_aggregate
 from engine.nn.conv_encoder import ConvEncoder, Features
-
-
-class Key(NamedTuple):
-    """Projections of one frame, flattened over space: key and selection (B, C_k, HW), shrinkage (B, 1, HW)."""
-
-    key: Tensor
-    shrinkage: Tensor
-    selection: Tensor
-
-
-class KeyProjection(nn.Module):
-    """Key k, shrinkage s = conv² + 1, selection e = sigmoid(conv), all 3x3."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.key_proj = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.d_proj = nn.Conv2d(inputs, 1, 3, padding=1)
-        self.e_proj = nn.Conv2d(inputs, outputs, 3, padding=1)
-        nn.init.orthogonal_(self.key_proj.weight)
-        self.key_proj.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, C, H, W) -> key (B, C_k, H, W), shrinkage (B, 1, H, W) >= 1, selection (B, C_k, H, W) in (0, 1)."""
-        return self.key_proj(x), self.d_proj(x) ** 2 + 1, self.e_proj(x).sigmoid()
+from engine.nn.key import Key, KeyProjection
 
 
 class MMPM(nn.Module):
@@ -64,8 +39,7 @@ class MMPM(nn.Module):
 
     def project(self, features: Features) -> Key:
         """Key, shrinkage and selection of a frame, flattened over space."""
-        key, shrinkage, selection = self.key_proj(features.coarse)
-        return Key(key.flatten(2), shrinkage.flatten(2), selection.flatten(2))
+        return self.key_proj.flat(features.coarse)
 
     def encode_value(
         self,

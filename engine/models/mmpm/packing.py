@@ -5,8 +5,9 @@ from typing import cast
 import torch
 from segment_anything.modeling.image_encoder import Block
 
-from engine.models.mmpm.network import MMPM, KeyProjection
+from engine.models.mmpm.network import MMPM
 from engine.nn.blocks import FusionBlock
+from engine.nn.key import KeyProjection
 from engine.nn.packed import Replacement, packed
 from engine.nn.packed_fusion import PackedFusion
 from engine.nn.packed_vit import PackedBlock
