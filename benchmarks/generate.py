@@ -22,7 +22,7 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
 from engine.flow.dis import DISFlow
 from engine.generation.cycle import consistent, warp
-from engine.generation.factory import make_prompter
+from engine.models.sam.making import make_prompter
 from engine.generation.linking import Linker, LinkSettings
 from engine.generation.sampling import PointSampler
 from engine.masks.boxed import BoxedMask

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.generation.births import ProposalBirths
-from engine.generation.factory import make_prompter
+from engine.models.sam.making import make_prompter
 from engine.generation.settings import GenerateSettings
 from engine.masks.boxed import BoxedMask, iou
 from engine.models.sam.automatic import ProposalSettings

@@ -218,7 +218,7 @@ def _workshop(
     precision: str,
     random_weights: bool,
 ) -> "Workshop":
-    from engine.generation.factory import make_prompter
+    from engine.models.sam.making import make_prompter
     from engine.generation.job import Workshop
     from engine.models.flow import make_flow
     from engine.runtime.allocator import tune_allocator
