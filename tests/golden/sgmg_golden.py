@@ -1,0 +1,81 @@
+"""The recorded inputs and outputs of the published SgMg, and networks with the weights they were recorded with."""
+
+import gzip
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from seeded_weights import seeded_tensor
+from torch import Tensor
+
+from engine.models.sgmg.config import CONFIGS, SgMgConfig, TextConfig
+from engine.models.sgmg.network import SgMg
+
+FOLDER = Path(__file__).parent / "sgmg"
+TINY_BPE = FOLDER / "tiny_bpe"
+_SMALL_TEXT = TextConfig(vocabulary=1000, layers=2)
+
+CONFIGURATIONS: dict[str, SgMgConfig] = {
+    **{name: CONFIGS[name] for name in ("sgmg-t", "sgmg-b")},
+    **{f"{name} small text": replace(CONFIGS[name], text=_SMALL_TEXT) for name in ("sgmg-t", "sgmg-b")},
+}
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """Names and shapes of every tensor of every configuration."""
+    with gzip.open(FOLDER / "manifest.json.gz", "rt") as file:
+        return json.load(file)
+
+
+def case(name: str) -> dict[str, np.ndarray]:
+    """The arrays of one case."""
+    with np.load(FOLDER / f"case_{name}.npz") as arrays:
+        return dict(arrays)
+
+
+def normal(seed: int, *shape: int) -> Tensor:
+    """Normal inputs that are drawn rather than stored."""
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
+
+
+def uniform(seed: int, low: float, high: float, *shape: int) -> Tensor:
+    """Uniform inputs that are drawn rather than stored."""
+    return torch.from_numpy(np.random.RandomState(seed).uniform(low, high, shape).astype(np.float32))
+
+
+def golden_state(name: str) -> dict[str, Tensor]:
+    """Seeded tensors by name; the box heads have two names and the values of the shorter one."""
+    known = manifest()[name]
+    shapes = {key: torch.Size(shape) for key, shape in known["state_dict"]}
+    return {
+        key: seeded_tensor(known["aliases"].get(key, key), shape)
+        for key, shape in shapes.items()
+        if key not in known["int64_entries"] and key not in known["aliases"]
+    }
+
+
+@cache
+def golden_network(name: str = "sgmg-t small text") -> SgMg:
+    """A network with seeded weights; integer tensors keep what the constructor computes."""
+    network = SgMg(CONFIGURATIONS[name]).eval()
+    state = golden_state(name)
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    known = manifest()[name]
+    assert not unexpected
+    assert set(missing) == {*known["int64_entries"], *known["aliases"]}
+    return network
+
+
+def close(ours: Any, theirs: np.ndarray, tolerance: float = 1e-5) -> bool:
+    """Whether arrays of equal shape differ by no more than `tolerance` of the largest value."""
+    plain = np.asarray(ours.detach() if isinstance(ours, Tensor) else ours, dtype=np.float64)
+    assert plain.shape == theirs.shape, (plain.shape, theirs.shape)
+    scale = max(float(np.abs(theirs).max()), 1e-3)
+    worst = float(np.abs(plain - theirs).max()) / scale
+    assert worst <= tolerance, f"largest relative difference {worst:.2e}"
+    return True
