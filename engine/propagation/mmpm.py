@@ -49,7 +49,7 @@ class MMPMTracker(RememberingTracker):
         soft, self._hidden = self.frames.masks(frame, self._near.beside(read, frame.key), self._hidden, not last)
         return soft
 
-    def _remember(self, pending: Pending) -> None:
+    def _remember(self, pending: Pending[EncodedFrame]) -> None:
         wanted = self.time % self.interval == 0 or bool(pending.given)
         if not len(pending.soft) or not (wanted or self._near.wanted):
             return
@@ -63,7 +63,7 @@ class MMPMTracker(RememberingTracker):
             self.memory.add(self.time, key.key, key.shrinkage, values.flatten(2), sorted(pending.given))
         self._near.put(key, values)
 
-    def _deep(self, pending: Pending) -> bool:
+    def _deep(self, pending: Pending[EncodedFrame]) -> bool:
         """Whether rows that were predicted get a deep update at this memory frame. Nothing is drawn without need."""
         if len(pending.given) == len(pending.soft) or self.deep_update == "never":
             return False

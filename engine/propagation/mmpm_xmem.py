@@ -58,10 +58,10 @@ class MMPMLongTermTracker(RememberingTracker):
         soft, self._decoded = self.frames.masks(frame, self._near.beside(read, frame.key), self._hidden, not last)
         return soft
 
-    def _final(self, pending: Pending) -> Tensor:
+    def _final(self, pending: Pending[EncodedFrame]) -> Tensor:
         return aggregate_probabilities(pending.soft, self.exclusive) if pending.given else pending.soft
 
-    def _remember(self, pending: Pending) -> None:
+    def _remember(self, pending: Pending[EncodedFrame]) -> None:
         if not len(pending.soft):
             return
         wanted = self.time - self._last_memory >= self.interval or bool(pending.given)

@@ -8,39 +8,58 @@ read and written is a subclass's business.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from engine.errors import UsageError, VideoError
-from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
+class SizedFrame(Protocol):
+    """A frame as some network sees it; `size` is the frame's own (height, width)."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+
+FrameT = TypeVar("FrameT", bound=SizedFrame)
+
+
+class Frames(Protocol[FrameT]):
+    """What turns frames and masks into a network's inputs and back."""
+
+    exclusive: bool
+
+    def encode(self, frame: UInt8Array) -> FrameT: ...
+    def masks_in(self, frame: FrameT, masks: BoolArray) -> Tensor: ...
+    def masks_out(self, frame: FrameT, soft: Tensor) -> FloatArray: ...
+
+
 @dataclass
-class Pending:
+class Pending(Generic[FrameT]):
     """A frame not yet remembered. soft: (N, H', W') of the padded input. given: rows with masks that somebody gave.
 
     last: no frame follows. segmented: it was read from memory, so predictions stand behind what is not given.
     """
 
-    frame: EncodedFrame
+    frame: FrameT
     soft: Tensor
     given: set[int] = field(default_factory=set)
     last: bool = False
     segmented: bool = True
 
 
-class PendingTracker(ABC):
+class PendingTracker(ABC, Generic[FrameT]):
     """The Tracker interface on top of three questions: segment a frame, remember one, take tracks away."""
 
-    def __init__(self, frames: MMPMFrames) -> None:
+    def __init__(self, frames: Frames[FrameT]) -> None:
         self.frames = frames
         self.exclusive = frames.exclusive
         self.time = 0
         self.size = (0, 0)
-        self._pending: Pending | None = None
+        self._pending: Pending[FrameT] | None = None
 
     @torch.inference_mode()
     def start(self, frame: UInt8Array, masks: BoolArray) -> None:
@@ -104,11 +123,11 @@ class PendingTracker(ABC):
         """Go on where `state` was taken; the next call is `step` of the following frame."""
 
     @abstractmethod
-    def _begin(self, frame: EncodedFrame) -> None:
+    def _begin(self, frame: FrameT) -> None:
         """Forget the clip before."""
 
     @abstractmethod
-    def _enter(self, frame: EncodedFrame, tracks: int) -> None:
+    def _enter(self, frame: FrameT, tracks: int) -> None:
         """Make room for further tracks."""
 
     @abstractmethod
@@ -116,18 +135,18 @@ class PendingTracker(ABC):
         """Forget these tracks."""
 
     @abstractmethod
-    def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
+    def _segment(self, frame: FrameT, last: bool) -> Tensor:
         """Probabilities (N, H', W') of all tracks in a frame."""
 
     @abstractmethod
-    def _remember(self, pending: Pending) -> None:
+    def _remember(self, pending: Pending[FrameT]) -> None:
         """Take a frame, which is not the last, into memory as far as wanted."""
 
-    def _final(self, pending: Pending) -> Tensor:
+    def _final(self, pending: Pending[FrameT]) -> Tensor:
         """The masks of a frame once nothing more is given on it."""
         return pending.soft
 
-    def _give(self, pending: Pending, rows: Sequence[int], masks: Tensor) -> None:
+    def _give(self, pending: Pending[FrameT], rows: Sequence[int], masks: Tensor) -> None:
         """Masks for some rows; where tracks exclude each other the predictions of all others yield to them."""
         pending.given |= set(rows)
         pending.soft = pending.soft.clone()
@@ -142,7 +161,7 @@ class PendingTracker(ABC):
         if pending is not None and not pending.last:
             self._remember(pending)
 
-    def _open(self) -> Pending:
+    def _open(self) -> Pending[FrameT]:
         if self._pending is None:
             raise UsageError("masks can only be given on the frame that was stepped last", "step to a frame first")
         return self._pending

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from engine.memory.plain import from_plain, to_plain
-from engine.propagation.mmpm_frames import MMPMFrames
+from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
 from engine.propagation.near import PreviousFrame
 from engine.propagation.pending import PendingTracker
 
@@ -22,10 +22,11 @@ class Memory(Protocol):
     def load_state(self, state: dict[str, Any], device: torch.device) -> None: ...
 
 
-class RememberingTracker(PendingTracker):
+class RememberingTracker(PendingTracker[EncodedFrame]):
     """A tracker with a `memory`, a hidden state (tracks, C_h, h, w) and, where configured, the previous frame."""
 
     memory: Memory
+    frames: MMPMFrames
 
     def __init__(self, frames: MMPMFrames) -> None:
         super().__init__(frames)
