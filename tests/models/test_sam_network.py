@@ -27,7 +27,7 @@ SMALL = SAMConfig(
 )
 
 
-DRAWN = dataclasses.replace(SMALL, drawn_prompts=True)
+DRAWN = dataclasses.replace(SMALL, drawn_prompts=True, fine=4, prompted_widths=(8, 16, 16))
 
 
 def seeded(config: SAMConfig = SMALL) -> torch.nn.Module:

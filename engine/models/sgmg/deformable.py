@@ -37,7 +37,9 @@ class DeformableAttention(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, query: Tensor, references: Tensor, memory: Tensor, sizes: Sizes, padding: Tensor | None) -> Tensor:
+    def forward(
+        self, query: Tensor, references: Tensor, memory: Tensor, sizes: Sizes, padding: Tensor | None
+    ) -> Tensor:
         """query (N, Q, C); references (N, Q, levels, 2 or 4) as centres or boxes (cx, cy, w, h) in [0, 1] of the maps;
         memory (N, S, C), the maps of these sizes one behind the other; padding bool (N, S) -> (N, Q, C)."""
         value = self.value_proj(memory)

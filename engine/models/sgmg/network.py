@@ -47,7 +47,9 @@ class SgMg(nn.Module):
         self.fusion_module = nn.ModuleDict({"multihead_attn": attention})
         self.input_proj = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(channels[min(level + 1, 3)], width, 1 if level < 3 else 3, *((1, 0) if level < 3 else (2, 1))),
+                nn.Conv2d(
+                    channels[min(level + 1, 3)], width, 1 if level < 3 else 3, *((1, 0) if level < 3 else (2, 1))
+                ),
                 nn.GroupNorm(32, width),
             )
             for level in range(LEVELS)
@@ -120,7 +122,10 @@ class SgMg(nn.Module):
 def rows_of(seen: Seen, index: Tensor) -> Seen:
     """The frames of these numbers, which may repeat."""
     return Seen(
-        [plane[index] for plane in seen.levels], seen.map4[index], seen.map8[index], [mask[index] for mask in seen.paddings]
+        [plane[index] for plane in seen.levels],
+        seen.map4[index],
+        seen.map8[index],
+        [mask[index] for mask in seen.paddings],
     )
 
 
