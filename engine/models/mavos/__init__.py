@@ -1,0 +1,1 @@
+"""MAVOS: DeAOT's gated propagation with a memory of constant size (docs/mavos.md)."""
