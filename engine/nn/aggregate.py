@@ -38,3 +38,16 @@ def aggregate_probabilities(probabilities: Tensor, joint: bool = True) -> Tensor
     if joint:
         return soft_aggregate(probabilities.unsqueeze(0)).softmax(1)[0, 1:]
     return soft_aggregate(probabilities.unsqueeze(1)).softmax(1)[:, 1]
+
+
+def against_rivals(probabilities: Tensor) -> Tensor:
+    """What is > 0.5 exactly where an object is the likeliest of all, background included: p / (p + the next best).
+
+    probabilities: (n, H, W) of the objects of one distribution, whose rest is background. Unchanged for one object.
+    """
+    if len(probabilities) < 2:
+        return probabilities
+    background = (1 - probabilities.sum(0, keepdim=True)).clamp(min=0)
+    best, second = torch.cat([background, probabilities]).topk(2, 0).values
+    rival = torch.where(probabilities == best, second, best)
+    return probabilities / (probabilities + rival).clamp(min=EPSILON)

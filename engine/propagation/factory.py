@@ -4,25 +4,35 @@ Knows models and weights by name. Random weights are used only when asked for, a
 """
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
-from engine.errors import UsageError
+from engine.errors import CheckpointError, UsageError
 from engine.flow.dis import DISFlow
 from engine.memory.decisions import Decisions
 from engine.memory.long_term import LongTermOptions
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
+from engine.models.xmem.config import CONFIGS as XMEM_CONFIGS
+from engine.models.xmem.loading import load_xmem
+from engine.models.xmem.network import XMem
 from engine.propagation.flow import FlowTracker
 from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.mmpm_frames import MMPMFrames
-from engine.propagation.mmpm_xmem import MMPMLongTermTracker
+from engine.propagation.near import PreviousFrame
 from engine.propagation.options import MMPMOptions
 from engine.propagation.tracker import Tracker
+from engine.propagation.xmem import XMemTracker
+from engine.propagation.xmem_frames import XMemFrames
 from engine.weights.find import SUFFIXES, find_weights
+from engine.weights.load import load_state_dict
+from engine.weights.recognise import recognise
+
+T = TypeVar("T")
 
 FLOW_MODELS = ("dis",)
 """Trackers that need no weights: masks carried along by optical flow."""
@@ -35,6 +45,24 @@ class MadeTracker(NamedTuple):
     model: str
     weights: Path | None
     random_weights: bool
+
+
+class Request(NamedTuple):
+    """What a tracker is made of. model: a name, None where the file of weights says it. weights: None for random."""
+
+    model: str | None
+    weights: Path | None
+    device: torch.device
+    precision: torch.dtype
+    options: MMPMOptions
+
+
+class System(NamedTuple):
+    """A family of models. looks: how `recognise` begins for its files. make: a tracker and the name of its model."""
+
+    names: tuple[str, ...]
+    looks: tuple[str, ...]
+    make: Callable[[Request], tuple[Tracker, str]]
 
 
 def make_tracker(
@@ -55,19 +83,9 @@ def make_tracker(
     is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
     name = None if is_file else _known(model)
     path = None if random_weights else find_weights(model)
-    network = _random(_known(model)) if path is None else load_mmpm(path, name)
-    tracker = mmpm_tracker(network, torch.device(device), precision, options)
-    return MadeTracker(tracker, network.config.name, path, path is None)
-
-
-def _known(model: str) -> str:
-    """The name itself. Raises UsageError where nothing is called so."""
-    names = [*CONFIGS, *FLOW_MODELS]
-    if model not in names:
-        near = difflib.get_close_matches(model, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}, or a file of weights"
-        raise UsageError(f"no model is called {model!r}", hint)
-    return model
+    system = _of_file(path) if name is None and path is not None else _of_name(_known(model))
+    tracker, called = system.make(Request(name, path, torch.device(device), precision, options))
+    return MadeTracker(tracker, called, path, path is None)
 
 
 def mmpm_tracker(
@@ -76,21 +94,74 @@ def mmpm_tracker(
     precision: torch.dtype,
     options: MMPMOptions,
     decisions: Decisions | None = None,
-) -> MMPMTracker | MMPMLongTermTracker:
+) -> MMPMTracker | XMemTracker:
     """A tracker around an MMPM with the memory that the options name."""
     frames = MMPMFrames(network, device, precision, options.chunk, options.exclusive)
     if options.memory == "long-term":
-        return MMPMLongTermTracker(frames, _long_term(network, options), options.interval or network.config.interval)
+        config = network.config
+        memory = long_term(options, config.memory_frames, config.top_k or 30)
+        return XMemTracker(frames, memory, options.interval or config.interval, near=PreviousFrame.of(frames))
     return MMPMTracker(frames, options, decisions)
 
 
-def _long_term(network: MMPM, options: MMPMOptions) -> LongTermOptions:
+def long_term(options: MMPMOptions, memory_frames: int, top_k: int) -> LongTermOptions:
     """XMem's options; deep updates happen at every memory frame there, whatever `deep_update` says."""
-    most = max(options.memory_frames or network.config.memory_frames, 3)
-    return LongTermOptions(options.top_k or network.config.top_k or 30, most, max(most // 2, 2))
+    most = max(options.memory_frames or memory_frames, 3)
+    return LongTermOptions(options.top_k or top_k, most, max(most // 2, 2))
 
 
-def _random(model: str) -> MMPM:
+def _mmpm(request: Request) -> tuple[Tracker, str]:
+    if request.weights is None:
+        network = _seeded(lambda: MMPM(CONFIGS[str(request.model)]))
+    else:
+        network = load_mmpm(request.weights, request.model)
+    return mmpm_tracker(network, request.device, request.precision, request.options), network.config.name
+
+
+def _xmem(request: Request) -> tuple[Tracker, str]:
+    options = request.options
+    if request.weights is None:
+        network = _seeded(lambda: XMem(XMEM_CONFIGS[str(request.model)]))
+    else:
+        network = load_xmem(request.weights, request.model or "xmem")
+    config = network.config
+    frames = XMemFrames(network, request.device, request.precision, options.chunk, options.exclusive)
+    memory = long_term(options, config.memory_frames, config.top_k)
+    return XMemTracker(frames, memory, options.interval or config.interval), config.name
+
+
+SYSTEMS = (
+    System(tuple(CONFIGS), ("mmpm",), _mmpm),
+    System(tuple(XMEM_CONFIGS), ("XMem",), _xmem),
+)
+
+
+def _of_name(model: str) -> System:
+    return next(system for system in SYSTEMS if model in system.names)
+
+
+def _of_file(path: Path) -> System:
+    """The system whose network a file of weights holds."""
+    looks = recognise(load_state_dict(path)[0])
+    for system in SYSTEMS:
+        if looks.startswith(system.looks):
+            return system
+    names = ", ".join(system.names[0] for system in SYSTEMS)
+    raise CheckpointError(f"{path}: no tracker's weights, they look like {looks}", f"choose weights of {names}")
+
+
+def _known(model: str) -> str:
+    """The name itself. Raises UsageError where nothing is called so."""
+    names = [*(name for system in SYSTEMS for name in system.names), *FLOW_MODELS]
+    if model not in names:
+        near = difflib.get_close_matches(model, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}, or a file of weights"
+        raise UsageError(f"no model is called {model!r}", hint)
+    return model
+
+
+def _seeded(make: Callable[[], T]) -> T:
+    """The same random weights every time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return MMPM(CONFIGS[model])
+        return make()

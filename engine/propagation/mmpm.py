@@ -11,6 +11,7 @@ from torch import Tensor
 from engine.memory.bank import TemporalMemory
 from engine.memory.decisions import Decisions, SeededDecisions
 from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
+from engine.propagation.near import PreviousFrame
 from engine.propagation.options import MMPMOptions
 from engine.propagation.pending import Pending
 from engine.propagation.remembering import RememberingTracker
@@ -23,8 +24,10 @@ class MMPMTracker(RememberingTracker):
     late begins there.
     """
 
+    frames: MMPMFrames
+
     def __init__(self, frames: MMPMFrames, options: MMPMOptions, decisions: Decisions | None = None) -> None:
-        super().__init__(frames)
+        super().__init__(frames, PreviousFrame.of(frames))
         config = frames.config
         self.interval = options.interval or config.interval
         self.top_k = options.top_k or config.top_k

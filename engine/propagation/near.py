@@ -1,30 +1,42 @@
 """The previous frame, remembered beside the memory for configurations that read it again near the same place."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from engine.memory.plain import from_plain, to_plain
-from engine.models.mmpm.network import MMPM, Key
+from engine.nn.key import Key
+from engine.propagation.mmpm_frames import MMPMFrames
+
+
+class NearReader(Protocol):
+    """A network that reads the previous frame near the same place."""
+
+    def read_near(self, query: Key, previous: Key, value: Tensor) -> Tensor: ...
 
 
 class PreviousFrame:
-    """Key and values (tracks, C_v, h, w) of one frame; empty where the configuration has no local read.
+    """Key and values (tracks, C_v, h, w) of one frame; always empty without a network that reads them.
 
     dtype: what values are held in and read out in.
     """
 
-    def __init__(self, network: MMPM, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: NearReader | None = None, dtype: torch.dtype = torch.float32) -> None:
         self._network = network
         self._dtype = dtype
-        self.wanted = network.config.local_read
+        self.wanted = network is not None
         self._held: tuple[Key, Tensor] | None = None
 
     def clear(self) -> None:
         """Forget it."""
         self._held = None
+
+    @classmethod
+    def of(cls, frames: MMPMFrames) -> "PreviousFrame":
+        """For an MMPM; empty where its configuration has no local read."""
+        return cls(frames.network if frames.config.local_read else None, frames.score_dtype)
 
     def put(self, key: Key, values: Tensor) -> None:
         """Remember a frame instead of the one before."""
@@ -33,7 +45,7 @@ class PreviousFrame:
 
     def beside(self, read: Tensor, query: Key) -> Tensor:
         """Append the local read-out to the memory's: (tracks, C_v, h, w) -> (tracks, 2 C_v, h, w)."""
-        if self._held is None:
+        if self._held is None or self._network is None:
             return read
         key, values = self._held
         return torch.cat([read, self._network.read_near(query, key, values.unsqueeze(0))[0]], 1)

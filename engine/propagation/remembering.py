@@ -1,4 +1,4 @@
-"""What both MMPM trackers keep through time, and how it is saved: a memory, hidden states, the previous frame.
+"""What MMPM, XMem and DEVA keep through time, and how it is saved: a memory, hidden states, the previous frame.
 
 Knows that there is a memory and what every memory can do; what it remembers, and when, is a subclass's business.
 """
@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
 from engine.memory.plain import from_plain, to_plain
-from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
+from engine.propagation.mmpm_frames import EncodedFrame
 from engine.propagation.near import PreviousFrame
-from engine.propagation.pending import PendingTracker
+from engine.propagation.pending import Frames, PendingTracker
 
 
 class Memory(Protocol):
@@ -22,16 +23,24 @@ class Memory(Protocol):
     def load_state(self, state: dict[str, Any], device: torch.device) -> None: ...
 
 
+class RememberingFrames(Frames[EncodedFrame], Protocol):
+    """Frames of a network with hidden states, on a device."""
+
+    device: torch.device
+
+    def empty_hidden(self, frame: EncodedFrame, tracks: int) -> Tensor: ...
+
+
 class RememberingTracker(PendingTracker[EncodedFrame]):
-    """A tracker with a `memory`, a hidden state (tracks, C_h, h, w) and, where configured, the previous frame."""
+    """A tracker with a `memory`, a hidden state (tracks, C_h, h, w) and, where there is one, the previous frame."""
 
     memory: Memory
-    frames: MMPMFrames
+    frames: RememberingFrames
 
-    def __init__(self, frames: MMPMFrames) -> None:
+    def __init__(self, frames: RememberingFrames, near: PreviousFrame | None = None) -> None:
         super().__init__(frames)
         self._hidden = torch.empty(0)
-        self._near = PreviousFrame(frames.network, frames.score_dtype)
+        self._near = near or PreviousFrame()
 
     @torch.inference_mode()
     def state(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.network import MMPM
 from engine.propagation.factory import mmpm_tracker
 from engine.propagation.mmpm import MMPMTracker
-from engine.propagation.mmpm_xmem import MMPMLongTermTracker
 from engine.propagation.options import MMPMOptions
+from engine.propagation.xmem import XMemTracker
 from engine.types import Frame
 
 SIZE = (60, 96)  # the network's own, so that masks come out as they went in
@@ -43,7 +43,7 @@ def _median_logit(network: MMPM) -> torch.Tensor:
     return network.decode(features, torch.cat([value, value], 2), hidden, update=False)[0].median()
 
 
-def toy_tracker(single_object: bool = True, **options: Any) -> MMPMTracker | MMPMLongTermTracker:
+def toy_tracker(single_object: bool = True, **options: Any) -> MMPMTracker | XMemTracker:
     """A tracker over the toy network."""
     chosen = MMPMOptions(**{"interval": 2, "memory_frames": 4, "top_k": 12, **options})
     return mmpm_tracker(toy_network(single_object), torch.device("cpu"), torch.float32, chosen)

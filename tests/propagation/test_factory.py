@@ -17,8 +17,8 @@ from engine.models.mmpm.loading import load_mmpm, with_others_plane
 from engine.models.mmpm.network import MMPM
 from engine.propagation.factory import make_tracker
 from engine.propagation.mmpm import MMPMTracker
-from engine.propagation.mmpm_xmem import MMPMLongTermTracker
 from engine.propagation.options import MMPMOptions
+from engine.propagation.xmem import XMemTracker
 
 
 def write(path: Path, network: MMPM, config: MMPMConfig | None) -> Path:
@@ -34,7 +34,7 @@ def test_random_weights_are_asked_for_and_announced() -> None:
     assert made.weights is None
     assert isinstance(made.tracker, MMPMTracker)
     again = make_tracker("mmpm-tiny", random_weights=True, options=MMPMOptions(memory="long-term"))
-    assert isinstance(again.tracker, MMPMLongTermTracker)
+    assert isinstance(again.tracker, XMemTracker)
     ours, theirs = (m.tracker.frames.network.key_proj.key_proj.weight for m in (made, again))
     assert torch.equal(ours, theirs)
 

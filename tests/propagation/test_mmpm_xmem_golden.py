@@ -9,12 +9,12 @@ from mmpm_golden import case, golden_network, images, largest
 
 from engine.memory.long_term import LongTermOptions
 from engine.propagation.mmpm_frames import MMPMFrames
-from engine.propagation.mmpm_xmem import MMPMLongTermTracker
+from engine.propagation.xmem import XMemTracker
 
 PROBABILITY = 1e-4
 
 
-def golden_long_term(data: dict[str, np.ndarray]) -> MMPMLongTermTracker:
+def golden_long_term(data: dict[str, np.ndarray]) -> XMemTracker:
     """The tracker with the options of a case."""
     chosen = json.loads(str(data["in_config"]))
     options = LongTermOptions(
@@ -26,7 +26,7 @@ def golden_long_term(data: dict[str, np.ndarray]) -> MMPMLongTermTracker:
         chosen["enable_long_term"],
     )
     frames = MMPMFrames(golden_network(), torch.device("cpu"), torch.float32, chunk=8, exclusive=True)
-    return MMPMLongTermTracker(frames, options, chosen["mem_every"], chosen["deep_update_every"])
+    return XMemTracker(frames, options, chosen["mem_every"], chosen["deep_update_every"])
 
 
 @pytest.mark.parametrize(("name", "stride"), [("longterm", 3), ("topk", 3), ("late_object", 4)])

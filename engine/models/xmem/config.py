@@ -34,6 +34,17 @@ class XMemConfig:
         return 1 if self.single_object else 2
 
 
+CONFIGS: dict[str, XMemConfig] = {
+    config.name: config
+    for config in (
+        XMemConfig(),
+        XMemConfig("xmem-s012"),
+        XMemConfig("xmem-s2"),
+        XMemConfig("xmem-s0"),
+        XMemConfig("xmem-no-sensory", hidden_dim=0),
+    )
+}
+
 _KEY, _VALUE = "key_proj.key_proj.weight", "value_encoder.fuser.block2.conv2.weight"
 _GATE, FIRST = "decoder.hidden_update.transform.weight", "value_encoder.conv1.weight"
 

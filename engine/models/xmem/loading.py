@@ -13,14 +13,14 @@ from engine.weights.load import load_state_dict
 from engine.weights.recognise import recognise, strict_load
 
 
-def load_xmem(path: str | Path, widen: bool = True) -> XMem:
-    """The network in a file, ready for inference.
+def load_xmem(path: str | Path, model: str = "xmem", widen: bool = True) -> XMem:
+    """The network in a file, ready for inference. model: what to call it.
 
     widen: a single-object file (four input planes) becomes a network of several objects, whose fifth plane of zeros
     changes nothing as long as nobody trains it. Raises CheckpointError for files that are damaged or no XMem.
     """
     state, _ = load_state_dict(path)
-    config = configuration(state, path) if recognise(state).startswith("XMem") else XMemConfig()
+    config = configuration(state, path, model) if recognise(state).startswith("XMem") else XMemConfig(model)
     if widen and config.single_object:
         config, state = replace(config, single_object=False), widened(state)
     with torch.device("meta"):

@@ -1,31 +1,53 @@
-"""MMPM with XMem's memory: top-k reads, working memory consolidated into prototypes (docs/mmpm.md).
+"""XMem through time: top-k reads, working memory consolidated into prototypes; for XMem's network and for MMPM's.
 
 Differs from mmpm.py in more than the memory: memory frames are so many frames after the previous one, a frame gets
 either the decoder's or the value encoder's update of the hidden state, and masks are aggregated again where some were
-given.
+given. Exclusive tracks are groups of one memory, as published. Independent ones equal separate runs: those that enter
+together share keys and similarities, later ones have a memory of their own.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from engine.memory.buckets import BucketedMemory
 from engine.memory.long_term import LongTermMemory, LongTermOptions
 from engine.nn.aggregate import aggregate_probabilities
-from engine.propagation.mmpm_frames import EncodedFrame, MMPMFrames
+from engine.propagation.mmpm_frames import EncodedFrame
+from engine.propagation.near import PreviousFrame
 from engine.propagation.pending import Pending
-from engine.propagation.remembering import RememberingTracker
+from engine.propagation.remembering import RememberingFrames, RememberingTracker
 
 
-class MMPMLongTermTracker(RememberingTracker):
-    """interval: frames between memory frames. deep_every: frames between deep updates; -1 for every memory frame."""
+class XMemNetworkFrames(RememberingFrames, Protocol):
+    """Frames of a network with XMem's interface."""
 
-    def __init__(self, frames: MMPMFrames, options: LongTermOptions, interval: int = 5, deep_every: int = -1) -> None:
-        super().__init__(frames)
+    def values(self, frame: EncodedFrame, hidden: Tensor, soft: Tensor, deep: bool) -> tuple[Tensor, Tensor]: ...
+    def masks(self, frame: EncodedFrame, read: Tensor, hidden: Tensor, update: bool) -> tuple[Tensor, Tensor]: ...
+
+
+class XMemTracker(RememberingTracker):
+    """interval: frames between memory frames. deep_every: frames between deep updates; -1 for every memory frame.
+
+    near: the previous frame, for networks that read it once more.
+    """
+
+    frames: XMemNetworkFrames
+
+    def __init__(
+        self,
+        frames: XMemNetworkFrames,
+        options: LongTermOptions,
+        interval: int = 5,
+        deep_every: int = -1,
+        near: PreviousFrame | None = None,
+    ) -> None:
+        super().__init__(frames, near)
         self.options = options
         self.interval = interval
         self.deep_every = deep_every
-        self.memory: LongTermMemory = LongTermMemory(options)
+        self.memory: LongTermMemory | BucketedMemory = self._empty()
         self._decoded = torch.empty(0)  # the decoder's hidden state for the pending frame
         self._last_memory = 0
         self._last_deep = 0
@@ -40,10 +62,13 @@ class MMPMLongTermTracker(RememberingTracker):
         self._last_memory, self._last_deep = (int(number) for number in state["last"])
 
     def _begin(self, frame: EncodedFrame) -> None:
-        self.memory = LongTermMemory(self.options)
+        self.memory = self._empty()
         self._near.clear()
         self._hidden = self._decoded = self.frames.empty_hidden(frame, 0)
         self._last_memory, self._last_deep = 0, -self.deep_every
+
+    def _empty(self) -> LongTermMemory | BucketedMemory:
+        return LongTermMemory(self.options) if self.exclusive else BucketedMemory(self.options)
 
     def _enter(self, frame: EncodedFrame, tracks: int) -> None:
         entering = self.frames.empty_hidden(frame, tracks)

@@ -1,0 +1,116 @@
+"""Frames and masks on their way into XMem and DEVA and out again.
+
+Knows sizes, devices and how tracks are taken in chunks. Knows nothing of time, and of networks only that they encode a
+frame; values and masks are a subclass's business.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.errors import MaskError
+from engine.models.xmem.preprocess import (
+    Nearest,
+    inner_size,
+    normalised,
+    padded,
+    resized,
+    resized_masks,
+    unpadded,
+)
+from engine.nn.aggregate import against_rivals
+from engine.nn.conv_encoder import Features
+from engine.nn.key import Key
+from engine.propagation.mmpm_frames import EncodedFrame
+from engine.runtime.batches import FittingBatches
+from engine.runtime.precision import autocast
+from engine.types import BoolArray, FloatArray, UInt8Array
+
+
+class Encoder(Protocol):
+    """What a network makes of a frame, and how its hidden states begin."""
+
+    def encode_image(self, image: Tensor) -> Features: ...
+    def project(self, features: Features) -> Key: ...
+    def empty_hidden(self, batch: int, objects: int, size: tuple[int, int]) -> Tensor: ...
+
+
+class STMFrames:
+    """Resizes by the short side, pads on all sides, encodes once a frame however many tracks there are."""
+
+    nearest: Nearest = "corner"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        short_side: int | None,
+        antialias: bool,
+        device: torch.device,
+        dtype: torch.dtype,
+        chunk: int,
+        exclusive: bool,
+    ) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.exclusive = exclusive
+        self.short_side = short_side
+        self.antialias = antialias
+        self._encoder = encoder
+        self._chunks = FittingBatches(chunk)
+
+    @property
+    def score_dtype(self) -> torch.dtype:
+        """What similarities to the memory are worked out in."""
+        return torch.float32
+
+    def encode(self, frame: UInt8Array) -> EncodedFrame:
+        """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
+        size = frame.shape[0], frame.shape[1]
+        inner = inner_size(*size, self.short_side)
+        image = padded(resized(normalised(frame, self.device), inner, self.antialias))
+        with self._arithmetic():
+            features = self._encoder.encode_image(image)
+            key = self._encoder.project(features)
+        return EncodedFrame(image, features, key, size, inner)
+
+    def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
+        """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
+        if masks.ndim != 3 or masks.shape[1:] != frame.size:
+            raise MaskError(
+                f"masks of shape {'x'.join(map(str, masks.shape))} on a frame of {frame.size[0]}x{frame.size[1]}",
+                "give masks of the frame's own height and width",
+            )
+        small = resized_masks(masks, frame.inner, self.nearest)
+        return padded(torch.from_numpy(small).to(self.device).float())
+
+    def probabilities_out(self, frame: EncodedFrame, soft: Tensor) -> Tensor:
+        """Probabilities (N, H', W') of the padded input -> (N, H, W) of the frame's size."""
+        cropped = unpadded(soft, frame.inner).float()
+        if frame.inner == frame.size or not len(cropped):
+            return cropped
+        return F.interpolate(cropped[None], size=frame.size, mode="bilinear", align_corners=False)[0]
+
+    def masks_out(self, frame: EncodedFrame, soft: Tensor) -> FloatArray:
+        """The same as float32 array, > 0.5 where a track wins; exclusive tracks against each other."""
+        soft = self.probabilities_out(frame, soft)
+        result: FloatArray = (against_rivals(soft) if self.exclusive else soft).cpu().numpy()
+        return result
+
+    def empty_hidden(self, frame: EncodedFrame, tracks: int) -> Tensor:
+        """Zeros (tracks, C_h, h, w)."""
+        return self._encoder.empty_hidden(1, tracks, (frame.image.shape[2], frame.image.shape[3]))[0]
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        """Autocast, but for packed networks, which know their own type."""
+        return nullcontext() if self.device.type == "cpu" else autocast(self.device, self.dtype)
+
+    def _over_tracks(self, work: Callable[[slice], tuple[Tensor, Tensor]], tracks: int) -> tuple[Tensor, Tensor]:
+        """Run `work` on ranges of tracks and join its two results, batch axis removed, in float32."""
+        with self._arithmetic():
+            parts = self._chunks.run(tracks, lambda start, stop: work(slice(start, stop)))
+            first, second = zip(*parts, strict=True)
+        return torch.cat(first, 1)[0].float(), torch.cat(second, 1)[0].float()
