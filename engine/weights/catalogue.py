@@ -10,6 +10,7 @@ from typing import Literal
 SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
 RAFT_URL = "https://download.pytorch.org/models/"
 RAFT_CITATION = "Teed and Deng, RAFT, ECCV 2020; weights of torchvision"
+SGMG_CITATION = "Miao et al., SgMg, ICCV 2023"
 SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
 
 
@@ -17,12 +18,13 @@ SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
 class Entry:
     """One set of weights.
 
-    `model` is the name of its architecture. `url` is None for weights inside the package. `sha256` and `size` (bytes)
+    `model` is the name of its architecture. `url` is None for weights inside the package, and for those that a person
+    has to fetch from `page`. `sha256` and `size` (bytes)
     are None where they are not known beforehand; `sha256_begins` is what is known then, the digits in the file's name.
     """
 
     name: str
-    kind: Literal["mmpm", "sam", "raft"]
+    kind: Literal["mmpm", "sam", "raft", "sgmg"]
     model: str
     file: str
     licence: str
@@ -32,11 +34,12 @@ class Entry:
     sha256: str | None = None
     size: int | None = None
     sha256_begins: str = ""
+    page: str = ""
 
     @property
     def bundled(self) -> bool:
         """Whether the file is part of the package."""
-        return self.url is None
+        return self.url is None and not self.page
 
 
 def _sam(variant: str, digits: str, sha256: str, size: int) -> Entry:
@@ -51,6 +54,15 @@ def _raft(size: str, file: str) -> Entry:
     name = f"raft-{size}"
     about = f"Optical flow, RAFT ({size})"
     return Entry(name, "raft", name, file, "BSD-3-Clause", RAFT_CITATION, about, RAFT_URL + file, sha256_begins=digits)
+
+
+def _sgmg(size: str, data: str, judged: str, drive: str) -> Entry:
+    """SgMg's checkpoints lie on Google Drive, which hands large files to browsers only."""
+    name = f"sgmg-{size}" if data == "ytvos" else f"sgmg-{size}-{data}"
+    file = f"sgmg_video_swin_{size}_{data}.pth"
+    about = f"Masks from sentences, Video-Swin-{size.upper()}, trained for {judged}"
+    page = f"https://drive.google.com/file/d/{drive}/view"
+    return Entry(name, "sgmg", f"sgmg-{size}", file, "CC BY-NC 4.0", SGMG_CITATION, about, page=page)
 
 
 _ENTRIES = (
@@ -77,6 +89,11 @@ _ENTRIES = (
     _sam("h", "4b8939", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2_564_550_879),
     _raft("small", "raft_small_C_T_V2-01064c6d.pth"),
     _raft("large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
+    _sgmg("t", "ytvos", "Ref-YouTube-VOS and Ref-DAVIS", "1SiHl7oYqBabaN28nsrNOJeiZrJyhRixl"),
+    _sgmg("b", "ytvos", "Ref-YouTube-VOS and Ref-DAVIS", "1sZngZ_7JlgZWX2bEQ7Xw36_VbBOlLJU8"),
+    _sgmg("t", "a2d", "A2D and JHMDB", "1LKjaMOBrpGT7tWLS3CmhDl_QQfUQPglJ"),
+    _sgmg("b", "a2d", "A2D and JHMDB", "1PQh0QSWqWUUnWf9WtvHgZ7plrORQvjzN"),
+    _sgmg("b", "refcoco", "RefCOCO, to train from", "1URnBMpZh0J7mBg6H2b1pdqywMM8vOopG"),
 )
 
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}

@@ -15,7 +15,7 @@ import requests
 from engine.errors import CheckpointError
 from engine.weights.catalogue import Entry
 from engine.weights.digest import file_digest
-from engine.weights.find import place_of
+from engine.weights.find import by_hand, place_of
 
 OnProgress = Callable[[int, int | None], None]
 
@@ -30,36 +30,38 @@ def fetch(entry: Entry, on_progress: OnProgress | None = None) -> Path:
     one that was published; OSError if the folder cannot be written.
     """
     place = place_of(entry)
+    if entry.page and not place.is_file():
+        raise CheckpointError(f"{entry.name} cannot be fetched by a program", by_hand(entry))
     if entry.url is None or place.is_file():
         return place
     transfer = _Transfer(place.with_name(f"{place.name}.part"), on_progress)
     pooch.get_logger().setLevel(logging.ERROR)
-    by_hand = f"fetch it by hand and put it at {place}"
+    otherwise = f"fetch it by hand and put it at {place}"
     try:
         pooch.retrieve(entry.url, _known_hash(entry), fname=place.name, path=place.parent, downloader=transfer)
     except requests.HTTPError as error:
         status = "an error" if error.response is None else f"{error.response.status_code} {error.response.reason}"
-        raise CheckpointError(f"{entry.url}: the server answers {status}", by_hand) from error
+        raise CheckpointError(f"{entry.url}: the server answers {status}", otherwise) from error
     except requests.RequestException as error:
         raise CheckpointError(
-            f"{entry.url}: the connection failed ({_cause(error)})", f"run the same command again, or {by_hand}"
+            f"{entry.url}: the connection failed ({_cause(error)})", f"run the same command again, or {otherwise}"
         ) from error
     except ValueError as error:
         raise CheckpointError(
             f"{entry.url}: what arrived is not the published file (checksum differs); nothing was kept",
-            f"try again, or {by_hand}",
+            f"try again, or {otherwise}",
         ) from error
-    _check_beginning(place, entry, by_hand)
+    _check_beginning(place, entry, otherwise)
     return place
 
 
-def _check_beginning(place: Path, entry: Entry, by_hand: str) -> None:
+def _check_beginning(place: Path, entry: Entry, otherwise: str) -> None:
     """For files of which only the first digits of the digest are published."""
     if not file_digest(place).startswith(entry.sha256_begins):
         place.unlink()
         raise CheckpointError(
             f"{entry.url}: what arrived is not the published file (checksum differs); nothing was kept",
-            f"try again, or {by_hand}",
+            f"try again, or {otherwise}",
         )
 
 

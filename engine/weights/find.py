@@ -28,6 +28,11 @@ def place_of(entry: Entry) -> Path:
     return (BUNDLED if entry.bundled else weights_folder()) / entry.file
 
 
+def by_hand(entry: Entry) -> str:
+    """What to do about weights that a person has to fetch."""
+    return f"fetch it by hand from {entry.page} and put it at {place_of(entry)}"
+
+
 def find_weights(name_or_path: str | Path) -> Path:
     """The file of weights that is meant. Raises CheckpointError if it is not there, with what to do about it."""
     text = str(name_or_path)
@@ -51,6 +56,8 @@ def _of_entry(entry: Entry) -> Path:
         return path
     if entry.bundled:
         raise CheckpointError(f"{entry.name}: {path} is missing from the installation", "install mugvos again")
+    if entry.page:
+        raise CheckpointError(f"{entry.name} is not on this machine", by_hand(entry))
     size = f" ({entry.size / 1e6:.0f} MB)" if entry.size else ""
     raise CheckpointError(f"{entry.name} is not on this machine{size}", f"fetch it: mugvos models fetch {entry.name}")
 

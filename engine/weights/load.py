@@ -4,6 +4,7 @@ safetensors files and torch's .pth in both forms are told apart by their first b
 tensors by name; knows nothing of models.
 """
 
+import argparse
 import json
 import pickle
 import struct
@@ -78,7 +79,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _read_torch(path: Path) -> Any:
-    with path.open("rb") as file, warnings.catch_warnings():
+    # Training scripts keep their options beside the weights; a Namespace is a plain record without code of its own.
+    with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
         warnings.simplefilter("ignore")
         return _read_open(file, path)
 

@@ -146,7 +146,7 @@ def _weights() -> Iterator[Check]:
         return
     for entry in CATALOGUE.values():
         there = place_of(entry).is_file()
-        get = "install mugvos again" if entry.bundled else f"mugvos models fetch {entry.name}"
+        get = "install mugvos again" if entry.bundled else entry.page or f"mugvos models fetch {entry.name}"
         yield Check(f"weights {entry.name}", there, str(place_of(entry)) if there else get, needed=entry.bundled)
     folder = weights_folder()
     above = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

@@ -91,7 +91,10 @@ def _described(entry: "Entry") -> dict[str, Any]:
     place = place_of(entry)
     size = place.stat().st_size if place.is_file() else entry.size
     return {
-        **{key: getattr(entry, key) for key in ("name", "kind", "about", "licence", "citation", "url", "sha256")},
+        **{
+            key: getattr(entry, key)
+            for key in ("name", "kind", "about", "licence", "citation", "url", "page", "sha256")
+        },
         "bundled": entry.bundled,
         "bytes": size,
         "path": str(place) if place.is_file() else None,
@@ -100,7 +103,7 @@ def _described(entry: "Entry") -> dict[str, Any]:
 
 def _where(described: dict[str, Any]) -> str:
     if described["path"] is None:
-        return "missing" if described["bundled"] else "to fetch"
+        return "missing" if described["bundled"] else "by hand" if described["page"] else "to fetch"
     return "bundled" if described["bundled"] else "here"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import CheckpointError
-from engine.weights import CATALOGUE, find_weights
+from engine.weights import CATALOGUE, fetch, find_weights
 from engine.weights import find as find_module
 
 
@@ -60,4 +60,13 @@ def test_catalogue_is_consistent():
         assert entry.name == name
         assert entry.licence and entry.citation and entry.about
         published = entry.sha256 is not None and len(entry.sha256) == 64 and entry.size
-        assert entry.bundled or published or len(entry.sha256_begins) == 8
+        assert entry.bundled or published or len(entry.sha256_begins) == 8 or entry.page.startswith("https://")
+
+
+def test_weights_that_a_person_has_to_fetch(monkeypatch, tmp_path):
+    monkeypatch.setenv("MUGVOS_WEIGHTS", str(tmp_path))
+    for look in (find_weights, lambda name: fetch(CATALOGUE[name])):
+        with pytest.raises(CheckpointError, match=rf"fetch it by hand from https://drive.* put it at {tmp_path}"):
+            look("sgmg-t")
+    (tmp_path / CATALOGUE["sgmg-t"].file).touch()
+    assert find_weights("sgmg-t") == fetch(CATALOGUE["sgmg-t"]) == tmp_path / CATALOGUE["sgmg-t"].file

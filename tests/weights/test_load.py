@@ -1,5 +1,6 @@
 """Reading weights: every wrapping, every kind of damage, and no code from the file."""
 
+import argparse
 import os
 import pickle
 from pathlib import Path
@@ -29,6 +30,7 @@ def _same(state) -> bool:
         {f"module.{k}": v for k, v in STATE.items()},
         {f"module._orig_mod.{k}": v for k, v in STATE.items()},
         {**STATE, "epoch": 3},
+        {"model": STATE, "epoch": 5, "args": argparse.Namespace(lr=1e-4, dataset="ytvos")},
     ],
 )
 @pytest.mark.parametrize("old_form", [False, True])

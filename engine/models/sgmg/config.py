@@ -62,8 +62,10 @@ class SgMgConfig:
     def from_dict(cls, values: dict[str, Any]) -> "SgMgConfig":
         """The inverse of `as_dict`. Raises CheckpointError for names or types that do not belong here."""
         try:
-            plain = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-            return cls(**{**plain, "text": TextConfig(**plain.get("text", {}))})
+            plain: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+            }
+            return cls(**{**plain, "text": TextConfig(**values.get("text", {}))})
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"the model description inside the weights is damaged ({error})") from error
 

@@ -7,7 +7,6 @@ Miao et al., Spectrum-guided Multi-granularity Referring Video Object Segmentati
 
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -132,35 +131,3 @@ def rows_of(seen: Seen, index: Tensor) -> Seen:
 def features_of(decoded: Decoded) -> Tensor:
     """What masks are made from, at stride 8."""
     return mask_features(decoded.memory)
-
-
-@torch.no_grad()
-def initialise(network: SgMg) -> None:
-    """Random weights as published training begins with (Deformable DETR's, and the authors' for the heads)."""
-    _initialise_matrices(network)
-    for module in network.modules():
-        if hasattr(module, "begin"):
-            module.begin()
-    nn.init.normal_(network.transformer.level_embed)
-    for at, (score, box) in enumerate(zip(network.class_embed, network.bbox_embed, strict=True)):
-        nn.init.constant_(score.bias, -4.595_12)  # -log(99): one query in a hundred is the object
-        nn.init.zeros_(box.layers[2].weight)
-        nn.init.zeros_(box.layers[2].bias)
-        if at == 0:
-            box.layers[2].bias[2:] = -2.0
-
-
-def _initialise_matrices(network: SgMg) -> None:
-    for part in (network.transformer.encoder, network.transformer.decoder.layers, network.transformer.reference_points):
-        for parameter in part.parameters():
-            if parameter.dim() > 1:
-                nn.init.xavier_uniform_(parameter)
-    for projection in network.input_proj:
-        nn.init.xavier_uniform_(projection[0].weight)
-        nn.init.zeros_(projection[0].bias)
-    for layer in network.controller.layers:
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
-    for name, parameter in network.swin.named_parameters():
-        if name.endswith("relative_position_bias_table"):
-            nn.init.trunc_normal_(parameter, std=0.02)
