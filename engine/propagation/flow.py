@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.errors import MaskError
 from engine.masks.warp import warp_backward
+from engine.propagation.exclusive import winner_takes_all
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 Flow = Callable[[UInt8Array, UInt8Array], FloatArray]
@@ -36,10 +37,7 @@ class FlowTracker:
             raise MaskError(f"a frame of {frame.shape[1]}x{frame.shape[0]} after one of {self._frame.shape[1::-1]}")
         self._masks = warp_backward(self._masks, self._flow(frame, self._frame))
         self._frame = frame
-        if not self._exclusive or len(self._masks) < 2:
-            return self._masks
-        winner = self._masks.argmax(0)[None] == np.arange(len(self._masks))[:, None, None]
-        return np.where(winner, self._masks, np.minimum(self._masks, 0.5)).astype(np.float32)
+        return winner_takes_all(self._masks) if self._exclusive else self._masks
 
     def add(self, frame: UInt8Array, masks: BoolArray) -> None:
         """More tracks on the frame that was stepped last."""

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.models.persam.boxes import tight_boxes
 from engine.models.sam.asking import Asker, Question
+from engine.models.sam.boxes import tight_boxes
 from engine.models.sam.prompting import Embedding
 
 

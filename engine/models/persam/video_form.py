@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.models.persam.boxes import centres, tight_boxes, widened
 from engine.models.persam.cascade import Asked
 from engine.models.persam.concept import VIDEO_VALUE, Concepts, foreground, image_features, learn
 from engine.models.persam.mixture import Fit, fit_all, mixed
 from engine.models.persam.prior import highest, location_prior
 from engine.models.sam.asking import Asker, Question
+from engine.models.sam.boxes import centres, tight_boxes, widened
 from engine.models.sam.prompting import Embedding
 from engine.types import BoolArray, FloatArray
 
