@@ -1,0 +1,1 @@
+"""People who accept, reject and mend tracks: decisions that cannot be lost, prompts, re-propagation. No web in here."""
