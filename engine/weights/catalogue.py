@@ -11,6 +11,10 @@ SAM_URL = "https://dl.fbaipublicfiles.com/segment_anything/"
 RAFT_URL = "https://download.pytorch.org/models/"
 RAFT_CITATION = "Teed and Deng, RAFT, ECCV 2020; weights of torchvision"
 SGMG_CITATION = "Miao et al., SgMg, ICCV 2023"
+XMEM_URL = "https://github.com/hkchengrex/XMem/releases/download/v1.0/"
+XMEM_CITATION = "Cheng and Schwing, XMem, ECCV 2022"
+DEVA_URL = "https://github.com/hkchengrex/Tracking-Anything-with-DEVA/releases/download/v1.0/"
+DEVA_CITATION = "Cheng et al., DEVA, ICCV 2023"
 SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
 
 
@@ -24,7 +28,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["mmpm", "sam", "raft", "sgmg"]
+    kind: Literal["mmpm", "sam", "raft", "sgmg", "xmem", "deva"]
     model: str
     file: str
     licence: str
@@ -65,6 +69,15 @@ def _sgmg(size: str, data: str, judged: str, drive: str) -> Entry:
     return Entry(name, "sgmg", f"sgmg-{size}", file, "CC BY-NC 4.0", SGMG_CITATION, about, page=page)
 
 
+def _xmem(suffix: str, trained: str, megabytes: int = 249) -> Entry:
+    file = f"XMem{suffix}.pth"
+    about = f"Masks through a video, XMem, {trained}; {megabytes} MB"
+    licence = "MIT code, weights unstated"
+    return Entry(
+        file.removesuffix(".pth").lower(), "xmem", "xmem", file, licence, XMEM_CITATION, about, XMEM_URL + file
+    )
+
+
 _ENTRIES = (
     Entry(
         "mmpm-tiny",
@@ -89,6 +102,21 @@ _ENTRIES = (
     _sam("h", "4b8939", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2_564_550_879),
     _raft("small", "raft_small_C_T_V2-01064c6d.pth"),
     _raft("large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
+    _xmem("", "on still images, DAVIS and YouTube-VOS"),
+    _xmem("-s012", "on still images, BL30K, DAVIS and YouTube-VOS"),
+    _xmem("-s2", "on DAVIS and YouTube-VOS alone"),
+    _xmem("-s0", "on still images, one object at a time, to train from"),
+    _xmem("-no-sensory", "without a hidden state", 239),
+    Entry(
+        "deva",
+        "deva",
+        "deva",
+        "DEVA-propagation.pth",
+        "CC BY-NC-SA 4.0",
+        DEVA_CITATION,
+        "Masks through a video, with or without detections, DEVA; 277 MB",
+        DEVA_URL + "DEVA-propagation.pth",
+    ),
     _sgmg("t", "ytvos", "Ref-YouTube-VOS and Ref-DAVIS", "1SiHl7oYqBabaN28nsrNOJeiZrJyhRixl"),
     _sgmg("b", "ytvos", "Ref-YouTube-VOS and Ref-DAVIS", "1sZngZ_7JlgZWX2bEQ7Xw36_VbBOlLJU8"),
     _sgmg("t", "a2d", "A2D and JHMDB", "1LKjaMOBrpGT7tWLS3CmhDl_QQfUQPglJ"),
