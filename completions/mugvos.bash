@@ -21,7 +21,7 @@ _mugvos() {
     case "$command" in
         "") words="generate propagate evaluate visualize train convert info models doctor demo" options="--version --debug -h --help" ;;
         "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "propagate") words="" options="--mask -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "propagate") words="" options="--mask --point --box --sam -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "train") words="" options="--data -o --output --config --model --stage --videos --init --encoder --value-encoder --freeze-encoder --train-encoder --steps --batch --accumulate --frames --size --objects --min-score --lr --final-lr --schedule --milestone --warmup --weight-decay --clip-norm --ema --hard-from --hard-to --deep-probability --targets --rounds --compile --validate --validate-videos --validate-every --validate-frames --tensorboard --log-every --checkpoint-every --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -29,7 +29,7 @@ _mugvos() {
         "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
         "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
-        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
         "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "demo") words="" options="-o --output --frames --device -q --quiet -v --verbose --debug -h --help" ;;
@@ -64,8 +64,11 @@ _mugvos() {
         "generate --device") words="auto cpu cuda mps" ;;
         "generate --precision") words="auto fp32 bf16 fp16" ;;
         "propagate --mask") words="" ;;
+        "propagate --point") words="" ;;
+        "propagate --box") words="" ;;
+        "propagate --sam") words="sam-tiny sam-vit-b sam-vit-l sam-vit-h" ;;
         "propagate -o"|"propagate --output") words="" ;;
-        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large" ;;
+        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" ;;
         "propagate --interval") words="" ;;
         "propagate --memory-frames") words="" ;;
         "propagate --memory") words="" ;;
@@ -73,6 +76,15 @@ _mugvos() {
         "propagate --deep-update") words="" ;;
         "propagate --top-k") words="" ;;
         "propagate --chunk") words="" ;;
+        "propagate --grid") words="" ;;
+        "propagate --form") words="video image" ;;
+        "propagate --large-area") words="exact modulo" ;;
+        "propagate --positive-points") words="" ;;
+        "propagate --negative-points") words="" ;;
+        "propagate --refinements") words="" ;;
+        "propagate --iou-threshold") words="" ;;
+        "propagate --point-tracker") words="flow cotracker2 cotracker3" ;;
+        "propagate --flow") words="dis raft-small raft-large" ;;
         "propagate --segment") words="" ;;
         "propagate --seed") words="" ;;
         "propagate --device") words="auto cpu cuda mps" ;;

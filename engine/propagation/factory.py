@@ -25,6 +25,8 @@ from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.mmpm_frames import MMPMFrames
 from engine.propagation.near import PreviousFrame
 from engine.propagation.options import MMPMOptions
+from engine.propagation.sam_factory import MadeAsker, make_asker, make_sam_tracker
+from engine.propagation.sam_options import SAM_MODELS, SAMOptions
 from engine.propagation.tracker import Tracker
 from engine.propagation.xmem import XMemTracker
 from engine.propagation.xmem_frames import XMemFrames
@@ -71,15 +73,22 @@ def make_tracker(
     precision: torch.dtype = torch.float32,
     options: MMPMOptions | None = None,
     random_weights: bool = False,
+    sam_options: SAMOptions | None = None,
+    asker: MadeAsker | None = None,
 ) -> MadeTracker:
     """A tracker by the name of its model, with the weights of that name, or by a file of weights.
 
-    random_weights: none at all, the same ones every time. Raises UsageError for unknown models, CheckpointError for
+    random_weights: none at all, the same ones every time. sam_options: for SAM_MODELS, where `options` mean nothing;
+    asker: the SAM that these ask, if it was made already. Raises UsageError for unknown models, CheckpointError for
     weights that are missing or unfit.
     """
     options = options or MMPMOptions()
     if model in FLOW_MODELS:
         return MadeTracker(FlowTracker(DISFlow(), options.exclusive), model, None, False)
+    if model in SAM_MODELS:
+        sam_options = sam_options or SAMOptions(exclusive=options.exclusive, chunk=options.chunk, seed=options.seed)
+        made = asker or make_asker(sam_options.sam, device, precision, random_weights)
+        return MadeTracker(make_sam_tracker(model, made, sam_options), model, made.weights, made.weights is None)
     is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
     name = None if is_file else _known(model)
     path = None if random_weights else find_weights(model)
@@ -152,7 +161,7 @@ def _of_file(path: Path) -> System:
 
 def _known(model: str) -> str:
     """The name itself. Raises UsageError where nothing is called so."""
-    names = [*(name for system in SYSTEMS for name in system.names), *FLOW_MODELS]
+    names = [*(name for system in SYSTEMS for name in system.names), *SAM_MODELS, *FLOW_MODELS]
     if model not in names:
         near = difflib.get_close_matches(model, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}, or a file of weights"

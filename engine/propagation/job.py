@@ -188,7 +188,14 @@ class _Work:
 
     def _records(self, result: FrameMasks) -> list[MaskRecord]:
         number = self.number(result.frame)
-        return [rle.record(number, track, found.mask, found.score) for track, found in result.tracks.items()]
+        asked = self._job.prompts.points
+        records = {track: rle.record(number, track, found.mask, found.score) for track, found in result.tracks.items()}
+        for track in records:
+            # "The first frame" may have been called 0 where the images' names begin with another number.
+            points = asked.get((number, track)) or (asked.get((0, track)) if result.frame == 0 else None)
+            if points:
+                records[track] = replace(records[track], points=points)
+        return list(records.values())
 
     def _by_index(self) -> dict[int, dict[int, BoolArray]]:
         """The prompts by frame index. Raises MaskError for numbers that the video does not have."""

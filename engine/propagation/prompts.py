@@ -1,4 +1,4 @@
-"""From mask files that a user names to masks by frame and track.
+"""From masks that a user names to masks by frame and track.
 
 `[NAME=]PATH[@FRAME]`: an image, or a folder of images or of track folders (the MUG-VOS layout, whose first image is
 taken). A file with one object makes one track, named after the file; a label map makes a track for each label. On later
@@ -6,8 +6,8 @@ frames a known name corrects that track, a new one begins a track.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from engine.errors import MaskError
 from engine.masks import rle
 from engine.names import natural_key
 from engine.store.formats.png import read_mask_image
-from engine.types import BoolArray, Track
+from engine.types import BoolArray, PointPrompt, Track
 from engine.video.stills import STILL_SUFFIXES
 
 _NAMED = re.compile(r"(?P<name>[^=/\\]+)=(?P<rest>.+)", re.DOTALL)
@@ -35,19 +35,53 @@ class MaskPrompt:
 
 @dataclass
 class PromptSet:
-    """Tracks, and their masks by frame number and track id."""
+    """Tracks, and their masks by frame number and track id.
+
+    points: what was asked where a mask is an answer to points. origins: what such a mask follows from, for the digest.
+    """
 
     tracks: list[Track] = field(default_factory=list)
     masks: dict[int, dict[int, BoolArray]] = field(default_factory=dict)
+    points: dict[tuple[int, int], tuple[PointPrompt, ...]] = field(default_factory=dict)
+    origins: dict[tuple[int, int], str] = field(default_factory=dict)
+
+    def give(self, name: str, frame: int, mask: BoolArray, source: object, label: int = _ONE_OBJECT) -> int:
+        """A mask of the track called so, which begins with it if it is new; returns its id.
+
+        A new track gets its label as id where that is free. Raises MaskError, naming `source`, where the track has a
+        mask on this frame.
+        """
+        at = next((at for at, track in enumerate(self.tracks) if track.name == name), None)
+        if at is None:
+            at = len(self.tracks)
+            self.tracks.append(Track(_free_id(label, {track.id for track in self.tracks}), name, frame))
+        track = self.tracks[at] = replace(self.tracks[at], first_frame=min(frame, self.tracks[at].first_frame))
+        given = self.masks.setdefault(frame, {})
+        if track.id in given:
+            raise MaskError(
+                f"{source}: frame {frame} has a mask of track {name!r} already",
+                "give each its own name: --mask NAME=FILE",
+            )
+        given[track.id] = mask
+        return track.id
+
+    def named(self, frame: int) -> set[str]:
+        """The tracks that have a mask on a frame."""
+        return {track.name for track in self.tracks if track.id in self.masks.get(frame, {})}
 
     def digest(self) -> str:
-        """A hash of all names, frames and pixels: two runs with equal digests were asked for the same."""
+        """A hash of all names, frames and pixels: two runs with equal digests were asked for the same.
+
+        Masks that a network made from something count by what they were made from, not by their pixels.
+        """
         state = sha256()
         for track in self.tracks:
             state.update(f"{track.id}\x1f{track.name}\x1e".encode())
         for frame, given in sorted(self.masks.items()):
             for track_id, mask in sorted(given.items()):
-                state.update(f"{frame}\x1f{track_id}\x1f{mask.shape}\x1e".encode() + rle.encode(mask))
+                origin = self.origins.get((frame, track_id))
+                content = rle.encode(mask) if origin is None else origin.encode()
+                state.update(f"{frame}\x1f{track_id}\x1f{mask.shape}\x1e".encode() + content)
         return state.hexdigest()[:16]
 
 
@@ -75,22 +109,12 @@ def read_prompts(prompts: Sequence[MaskPrompt], size: tuple[int, int], binarize:
     Raises MaskError naming the file: another size, empty, smoothed, colour, too many labels, a name given twice.
     """
     collected = PromptSet()
-    ids: dict[str, int] = {}
     for prompt in sorted(prompts, key=lambda prompt: prompt.frame):
         objects = read_mask_image(prompt.path, binarize)
         _check_size(prompt.path, objects, size)
-        given = collected.masks.setdefault(prompt.frame, {})
         for label, mask in objects.items():
-            name = _track_name(prompt, label, len(objects) > 1, ids, given)
-            if name not in ids:
-                ids[name] = _free_id(label, set(ids.values()))
-                collected.tracks.append(Track(ids[name], name, prompt.frame))
-            elif ids[name] in given:
-                raise MaskError(
-                    f"{prompt.path}: frame {prompt.frame} has a mask of track {name!r} already",
-                    "give each its own name: --mask NAME=FILE",
-                )
-            given[ids[name]] = mask
+            name = _track_name(prompt, label, len(objects) > 1, collected.named(prompt.frame))
+            collected.give(name, prompt.frame, mask, prompt.path, label)
     return collected
 
 
@@ -105,12 +129,12 @@ def _readings(text: str) -> Iterator[tuple[Path, int, str | None]]:
             yield Path(named["rest"]).expanduser(), frame, named["name"]
 
 
-def _track_name(prompt: MaskPrompt, label: int, several: bool, ids: dict[str, int], given: Iterable[int]) -> str:
+def _track_name(prompt: MaskPrompt, label: int, several: bool, there: Collection[str]) -> str:
     """The label of a label map, else the chosen name or the file's; the file's name before a label that is taken."""
     if not several:
         return prompt.name or prompt.path.stem
     plain = str(label)
-    taken = prompt.name is not None or (plain in ids and ids[plain] in given)
+    taken = prompt.name is not None or plain in there
     return f"{prompt.name or prompt.path.stem}:{label}" if taken else plain
 
 

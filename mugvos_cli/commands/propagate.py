@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mugvos_cli import console
+from mugvos_cli import propagate_options as choose
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.options import Device, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
 
@@ -14,18 +15,13 @@ if TYPE_CHECKING:
     from engine.propagation.job import Job
     from engine.propagation.options import MMPMOptions
     from engine.propagation.prompts import PromptSet
+    from engine.propagation.sam_factory import MadeAsker
+    from engine.propagation.sam_options import SAMOptions
+    from engine.propagation.spots import Spot
     from engine.video import VideoReader
 
 Video = Annotated[
     str, typer.Argument(metavar="VIDEO", help="File, folder of images, glob, list of images (.txt), or -.")
-]
-Mask = Annotated[
-    list[str],
-    typer.Option(
-        "--mask",
-        metavar="[NAME=]PATH[@FRAME]",
-        help="Mask image, label map or folder of masks, on frame FRAME (default 0); may be repeated, may overlap.",
-    ),
 ]
 Binarize = Annotated[bool, typer.Option("--binarize", help="Cut masks with smoothed edges at half.")]
 Exclusive = Annotated[bool, typer.Option("--exclusive", help="Tracks compete: a pixel belongs to one at most.")]
@@ -40,7 +36,10 @@ _MEMORY = ("temporal", "long-term")
 
 def propagate(
     video: Video,
-    mask: Mask,
+    mask: choose.Mask = None,
+    point: choose.Point = None,
+    box: choose.Box = None,
+    sam: choose.Sam = "sam-tiny",
     output: Output = None,
     model: Model = "mmpm-tiny",
     binarize: Binarize = False,
@@ -64,6 +63,15 @@ def propagate(
     ] = "random",
     top_k: TopK = None,
     chunk: Chunk = 8,
+    grid: choose.Grid = 32,
+    form: choose.Form = "video",
+    large_area: choose.LargeArea = "exact",
+    positive_points: choose.PositivePoints = 16,
+    negative_points: choose.NegativePoints = 1,
+    refinements: choose.Refinements = None,
+    iou_threshold: choose.IoUThreshold = None,
+    point_tracker: choose.PointTracker = "flow",
+    flow: choose.Flow = "dis",
     segment: Annotated[int, typer.Option(min=1, metavar="FRAMES", help="A killed run loses at most so many.")] = 50,
     ndjson: Ndjson = False,
     random_weights: Annotated[
@@ -76,17 +84,22 @@ def propagate(
 ) -> None:
     """Carry masks through a video: any number of tracks, which may overlap.
 
+    Objects are given as masks, or as points and boxes, for which SAM finds the masks.
     Writes a mask store; without -o it is named after the video. A killed run goes on when the same command is given
     again. Frames are counted from 0; images with numbers in their names go by these.
 
     Example:
         mugvos propagate video.mp4 --mask first.png -o tracks.h5
         mugvos propagate frames/ --mask car=car.png --mask wheel=wheel.png --mask car=later.png@120
+        mugvos propagate video.mp4 --point car=310,240 --point car=400,90,- --box rider=200,80,290,230@12
+        mugvos propagate video.mp4 --mask first.png --model sam-pt --sam sam-vit-b
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
     """
     from engine.errors import UsageError
     from engine.propagation.options import MMPMOptions
     from engine.propagation.prompts import parse_mask_prompt, read_prompts
+    from engine.propagation.sam_options import SAM_MODELS, SAMOptions
+    from engine.propagation.spots import parse_spots
     from engine.video import open_video
 
     options = MMPMOptions(
@@ -100,29 +113,83 @@ def propagate(
         seed=seed,
         memory=cast(Any, memory),
     )
+    sam_options = SAMOptions(
+        sam=sam,
+        grid=grid,
+        form=cast(Any, form),
+        area=cast(Any, large_area),
+        positive_points=positive_points,
+        negative_points=negative_points,
+        refinements=refinements,
+        iou_threshold=iou_threshold,
+        point_tracker=point_tracker,
+        flow=flow,
+        exclusive=exclusive,
+        chunk=chunk,
+        seed=seed,
+    )
+    if not (mask or point or box):
+        raise UsageError("nothing to propagate", "give --mask, --point or --box")
     if ndjson and str(output) == "-":
         raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
-    parsed = [prompt for text in mask for prompt in parse_mask_prompt(text)]
+    parsed = [prompt for text in mask or () for prompt in parse_mask_prompt(text)]
+    spots = parse_spots(point or (), box or ())
     with open_video(video) as reader:
         prompts = read_prompts(parsed, (reader.info.height, reader.info.width), binarize)
-        made, arithmetic = _tracker(model, device, precision, options, random_weights)
-        job = _job(reader, prompts, made, arithmetic, options, segment)
+        asks = model in SAM_MODELS
+        asker = _asker(sam, device, precision, random_weights and asks) if spots or asks else None
+        if asker is not None:
+            _answer(asker, reader, spots, prompts)
+        made, arithmetic = _tracker(model, device, precision, options, random_weights, sam_options, asker)
+        job = _job(reader, prompts, made, arithmetic, sam_options if asks else options, segment)
         _run(job, _target(output, reader, ndjson), overwrite, ndjson)
 
 
-def _tracker(
-    model: str, device: str, precision: str, options: "MMPMOptions", random_weights: bool
-) -> tuple["MadeTracker", str]:
-    """The tracker, and the arithmetic that its results follow from."""
-    from engine.propagation.factory import FLOW_MODELS, make_tracker
+def _asker(sam: str, device: str, precision: str, random_weights: bool) -> "MadeAsker":
+    from engine.propagation.sam_factory import make_asker
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
     from engine.runtime.precision import resolve_precision
 
     tune_allocator()
     place = resolve_device(device)
-    dtype = resolve_precision(precision, place, on_cpu=model not in FLOW_MODELS)
-    made = make_tracker(model, place, dtype, options, random_weights)
+    return make_asker(sam, place, resolve_precision(precision, place), random_weights)
+
+
+def _answer(made: "MadeAsker", reader: "VideoReader", spots: list["Spot"], prompts: "PromptSet") -> None:
+    """Masks for points and boxes, which join the prompts; each is said."""
+    from engine.propagation.asked import answer_spots
+    from engine.weights.digest import file_digest
+
+    by = file_digest(made.weights) if spots and made.weights else "random"
+    for answer in answer_spots(made.asker, reader, spots):
+        console.info(f"{answer} ({made.config.name})")
+        spot = answer.spot
+        key = spot.frame, prompts.give(spot.name, spot.frame, answer.mask, f"--point or --box of {spot.name!r}")
+        prompts.origins[key] = f"{spot} {by}"
+        prompts.points[key] = tuple(spot.points)
+
+
+def _tracker(
+    model: str,
+    device: str,
+    precision: str,
+    options: "MMPMOptions",
+    random_weights: bool,
+    sam_options: "SAMOptions",
+    asker: "MadeAsker | None",
+) -> tuple["MadeTracker", str]:
+    """The tracker, and the arithmetic that its results follow from."""
+    from engine.propagation.factory import FLOW_MODELS, make_tracker
+    from engine.propagation.sam_options import SAM_MODELS
+    from engine.runtime.allocator import tune_allocator
+    from engine.runtime.device import resolve_device
+    from engine.runtime.precision import resolve_precision
+
+    tune_allocator()
+    place = resolve_device(device)
+    dtype = resolve_precision(precision, place, on_cpu=model not in (*FLOW_MODELS, *SAM_MODELS))
+    made = make_tracker(model, place, dtype, options, random_weights, sam_options, asker)
     if made.random_weights:
         console.warn(f"{made.model} has random weights; its masks mean nothing")
     return made, str(dtype).removeprefix("torch.")
@@ -133,7 +200,7 @@ def _job(
     prompts: "PromptSet",
     made: "MadeTracker",
     arithmetic: str,
-    options: "MMPMOptions",
+    options: "MMPMOptions | SAMOptions",
     segment: int,
 ) -> "Job":
     from dataclasses import asdict
@@ -148,7 +215,7 @@ def _job(
         "model": made.model,
         "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
         "precision": arithmetic,
-        "options": {name: value for name, value in asdict(options).items() if name != "chunk"},
+        "options": {name: value for name, value in asdict(options).items() if name not in ("chunk", "sam")},
     }
     return Job(reader, prompts, made.tracker, reader.info.name, options.exclusive, parameters, segment)
 
