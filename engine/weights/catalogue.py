@@ -73,9 +73,8 @@ def _xmem(suffix: str, trained: str, megabytes: int = 249) -> Entry:
     file = f"XMem{suffix}.pth"
     about = f"Masks through a video, XMem, {trained}; {megabytes} MB"
     licence = "MIT code, weights unstated"
-    return Entry(
-        file.removesuffix(".pth").lower(), "xmem", "xmem", file, licence, XMEM_CITATION, about, XMEM_URL + file
-    )
+    name = file.removesuffix(".pth").lower()
+    return Entry(name, "xmem", name, file, licence, XMEM_CITATION, about, XMEM_URL + file)
 
 
 _ENTRIES = (
