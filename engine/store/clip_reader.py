@@ -79,7 +79,7 @@ class ClipReader:
     def masks(self, frames: Sequence[int], track: int) -> list[BoolArray | None]:
         """As `mask` for several frames; their run lengths are checked in one go, which is far faster."""
         rows = [self._find(frame, track) for frame in frames]
-        codes = [None if row is None else self._code(int(row["offset"]), int(row["length"])) for row in rows]
+        codes = self._codes([None if row is None else (int(row["offset"]), int(row["length"])) for row in rows])
         held = [code for code in codes if code is not None]
         lengths = np.array([len(code) for code in held])
         if held and not rle.all_valid(b"".join(held), lengths, self.height, self.width):
@@ -189,6 +189,16 @@ class ClipReader:
             with self._guard():
                 self._track_column = self._masks.fields("track")[:]
         return self._track_column
+
+    def _codes(self, places: Sequence[tuple[int, int] | None]) -> list[bytes | None]:
+        """The code at each (offset, length); read in one go where little else lies between them."""
+        there = [place for place in places if place is not None]
+        begin = min((offset for offset, _ in there), default=0)
+        span = max((offset + length for offset, length in there), default=0) - begin
+        if not 0 < span <= min(_BYTES_AT_ONCE, 2 * sum(length for _, length in there)):
+            return [None if place is None else self._code(*place) for place in places]
+        piece = self._code(begin, span, limited=False)
+        return [None if p is None else piece[p[0] - begin : p[0] - begin + p[1]] for p in places]
 
     def _code(self, offset: int, length: int, limited: bool = True) -> bytes:
         """Bytes of the run-length array; StoreError where they lie outside or are more than a mask can need."""
