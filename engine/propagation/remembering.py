@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from engine.memory.plain import from_plain, to_plain
+from engine.nn.aggregate import aggregate_probabilities
 from engine.propagation.mmpm_frames import EncodedFrame
 from engine.propagation.near import PreviousFrame
-from engine.propagation.pending import Frames, PendingTracker
+from engine.propagation.pending import Frames, Pending, PendingTracker
 
 
 class Memory(Protocol):
@@ -21,6 +22,17 @@ class Memory(Protocol):
     def drop(self, rows: Sequence[int]) -> None: ...
     def state(self) -> dict[str, Any]: ...
     def load_state(self, state: dict[str, Any], device: torch.device) -> None: ...
+
+
+def aggregated(pending: Pending[EncodedFrame], exclusive: bool) -> Tensor:
+    """The masks of a frame on which some were given: all of them together, or each of the given ones alone."""
+    if not pending.given:
+        return pending.soft
+    if exclusive:
+        return aggregate_probabilities(pending.soft)
+    soft, rows = pending.soft.clone(), sorted(pending.given)
+    soft[rows] = aggregate_probabilities(soft[rows], joint=False)
+    return soft
 
 
 class RememberingFrames(Frames[EncodedFrame], Protocol):

@@ -13,11 +13,10 @@ from torch import Tensor
 
 from engine.memory.buckets import BucketedMemory
 from engine.memory.long_term import LongTermMemory, LongTermOptions
-from engine.nn.aggregate import aggregate_probabilities
 from engine.propagation.mmpm_frames import EncodedFrame
 from engine.propagation.near import PreviousFrame
 from engine.propagation.pending import Pending
-from engine.propagation.remembering import RememberingFrames, RememberingTracker
+from engine.propagation.remembering import RememberingFrames, RememberingTracker, aggregated
 
 
 class XMemNetworkFrames(RememberingFrames, Protocol):
@@ -84,7 +83,7 @@ class XMemTracker(RememberingTracker):
         return soft
 
     def _final(self, pending: Pending[EncodedFrame]) -> Tensor:
-        return aggregate_probabilities(pending.soft, self.exclusive) if pending.given else pending.soft
+        return aggregated(pending, self.exclusive)
 
     def _remember(self, pending: Pending[EncodedFrame]) -> None:
         if not len(pending.soft):

@@ -60,7 +60,10 @@ def test_catalogue_is_consistent():
         assert entry.name == name
         assert entry.licence and entry.citation and entry.about
         published = entry.sha256 is not None and len(entry.sha256) == 64 and entry.size
-        assert entry.bundled or published or len(entry.sha256_begins) == 8 or entry.page.startswith("https://")
+        # GitHub knows no digests of older releases; names and shapes are checked when such a file is read.
+        release = entry.url is not None and entry.url.startswith("https://github.com/")
+        known = published or len(entry.sha256_begins) == 8
+        assert entry.bundled or known or release or entry.page.startswith("https://")
 
 
 def test_weights_that_a_person_has_to_fetch(monkeypatch, tmp_path):

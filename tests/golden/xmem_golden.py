@@ -1,0 +1,38 @@
+"""XMem with the weights of the recording, and trackers around it."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import stm_golden
+import torch
+
+from engine.models.xmem.config import XMemConfig
+from engine.models.xmem.network import XMem
+from engine.propagation.xmem import XMemTracker
+from engine.propagation.xmem_frames import XMemFrames
+
+_HEADS = {"no_sensory": "head_no_sensory.npz"}
+
+
+@cache
+def golden_network(name: str = "base") -> XMem:
+    """The network of one configuration of the manifest; frames keep their own size."""
+    sizes = stm_golden.manifest("xmem")[name]["config"]
+    with torch.device("meta"):
+        network = XMem(XMemConfig(name, **sizes, short_side=None))
+    network = network.to_empty(device="cpu").eval()
+    stm_golden.seed(network, Path(__file__).parent / "xmem" / _HEADS.get(name, "head.npz"))
+    return network
+
+
+@cache
+def golden_frames(name: str = "base", exclusive: bool = True) -> XMemFrames:
+    """The network at work on the CPU."""
+    return XMemFrames(golden_network(name), torch.device("cpu"), torch.float32, 8, exclusive)
+
+
+def golden_tracker(frames: XMemFrames, inference: dict[str, Any]) -> XMemTracker:
+    """A tracker with the options of a recorded loop."""
+    options = stm_golden.memory_options(inference)
+    return XMemTracker(frames, options, inference["mem_every"], inference["deep_update_every"])

@@ -1,0 +1,98 @@
+"""What holds for XMem and DEVA trackers whatever the weights: tracks that come and go, restarts, bounded memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from mmpm_toys import toy_frames, toy_masks
+from test_mmpm_tracker import assert_plain, size_of
+from xmem_golden import golden_frames
+
+from engine.errors import MaskError, VideoError
+from engine.memory.long_term import LongTermOptions
+from engine.propagation.xmem import XMemTracker
+
+OPTIONS = LongTermOptions(top_k=20, most=3, least=2, prototypes=8, elements=20)
+FRAMES = toy_frames(9)
+
+
+def xmem(exclusive: bool = False) -> XMemTracker:
+    return XMemTracker(golden_frames(exclusive=exclusive), OPTIONS, interval=3)
+
+
+MAKERS: list[Callable[..., Any]] = [xmem]
+
+
+def step(tracker: Any, frame: Any) -> np.ndarray:
+    """With a track that enters at frame 3 and a correction at frame 4."""
+    soft = tracker.step(frame.image, frame is FRAMES[-1])
+    if frame.index == 3:
+        tracker.add(frame.image, toy_masks(1, seed=5))
+    if frame.index == 4:
+        tracker.correct([1], toy_masks(1, seed=6))
+    return soft
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_restart_changes_nothing(make: Callable[..., Any], exclusive: bool) -> None:
+    unbroken, interrupted = make(exclusive), make(exclusive)
+    for tracker in (unbroken, interrupted):
+        tracker.start(FRAMES[0].image, toy_masks(2))
+        for frame in FRAMES[1:7]:
+            step(tracker, frame)
+    state = interrupted.state()
+    assert_plain(state)
+    resumed = make(exclusive)
+    resumed.load_state(state)
+    for frame in FRAMES[7:]:
+        assert np.array_equal(step(resumed, frame), step(unbroken, frame))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_tracks_that_enter_late_or_leave_equal_separate_runs(make: Callable[..., Any]) -> None:
+    early, late, leaving = toy_masks(3, seed=8)[:, None]
+    together, first, second = make(), make(), make()
+    together.start(FRAMES[0].image, np.concatenate([leaving, early]))
+    first.start(FRAMES[0].image, early)
+    for frame in FRAMES[1:]:
+        soft, alone = together.step(frame.image), first.step(frame.image)
+        if frame.index > 3:
+            assert soft.shape[0] == 2
+            assert np.abs(soft[1] - second.step(frame.image)[0]).max() < 1e-4
+        assert np.abs(soft[-1 if frame.index < 4 else 0] - alone[0]).max() < 1e-4
+        if frame.index == 3:  # a memory frame anyway
+            together.add(frame.image, late)
+            together.drop([0])
+            second.start(frame.image, late)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_memory_does_not_grow_with_the_video(make: Callable[..., Any]) -> None:
+    tracker = make()
+    tracker.interval = 1
+    frames = [frame.image[:32, :32] for frame in toy_frames(24)]
+    tracker.start(frames[0], toy_masks(2, seed=3)[:, :32, :32])
+    sizes = []
+    for frame in frames[1:]:
+        tracker.step(frame)
+        sizes.append(size_of(tracker.state()))
+    # Working memory has 2 or 3 frames by turns; prototypes were full after frame 5.
+    assert max(sizes[18:]) <= max(sizes[:18])
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_other_sizes_are_refused(make: Callable[..., Any]) -> None:
+    tracker = make()
+    with pytest.raises(MaskError, match="give masks of the frame's own"):
+        tracker.start(FRAMES[0].image, toy_masks(1)[:, :9])
+    tracker.start(FRAMES[0].image, toy_masks(1))
+    with pytest.raises(VideoError, match="give frames of one size"):
+        tracker.step(FRAMES[1].image[:9])
+
+
+def test_memory_of_few_positions_is_read_whole() -> None:
+    tracker = XMemTracker(golden_frames(exclusive=False), LongTermOptions(top_k=1000))
+    tracker.start(FRAMES[0].image, toy_masks(1))
+    assert np.isfinite(tracker.step(FRAMES[1].image)).all()
