@@ -14,7 +14,7 @@ def warp_backward(masks: FloatArray, flow: FloatArray) -> FloatArray:
     height, width = flow.shape[1:]
     x = np.arange(width, dtype=np.float32)[None] + flow[0]
     y = np.arange(height, dtype=np.float32)[:, None] + flow[1]
-    moved = np.empty_like(masks, dtype=np.float32)
+    moved = np.empty(masks.shape, np.float32)  # rows one behind the other, however `masks` lies in memory
     for source, target in zip(masks, moved, strict=True):
         cv2.remap(source.astype(np.float32), x, y, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_CONSTANT)
     return moved

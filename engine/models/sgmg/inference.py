@@ -4,7 +4,7 @@ Frames of the clip pass the backbone together, the rest in groups, so memory is 
 not depend on a sentence is computed once. Knows tensors; knows no files and no time beyond the clip.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.sgmg.network import Seen, SgMg, features_of, rows_of
-from engine.models.sgmg.preprocess import VIDEO_MULTIPLE, padded
+from engine.models.sgmg.preprocess import LOADER_MULTIPLE, VIDEO_MULTIPLE, padded
 from engine.models.sgmg.text import TextFeatures
 from engine.runtime.precision import autocast
 
@@ -44,23 +44,46 @@ class Guess(NamedTuple):
 
 @torch.inference_mode()
 def answer_clip(
-    network: SgMg, clip: Tensor, text: TextFeatures, dtype: torch.dtype = torch.float32, at_once: int = FRAMES_AT_ONCE
-) -> Iterator[Answer]:
-    """clip: (T, 3, h, w), normalised, on the network's device; one answer for each row of `text`, in order."""
+    network: SgMg,
+    clip: Tensor,
+    text: TextFeatures,
+    dtype: torch.dtype = torch.float32,
+    at_once: int = FRAMES_AT_ONCE,
+    on_share: Callable[[float], None] = lambda share: None,
+) -> list[Answer]:
+    """clip: (T, 3, h, w), normalised, on the network's device; one answer for each row of `text`, in order.
+
+    at_once: frames a group. on_share: told the share of the work that is done, after each group.
+    """
     size = clip.shape[2], clip.shape[3]
+    sentences, groups, done = len(text.sentence), -(-len(clip) // at_once), 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        on_share(done / (groups * (1 + sentences)))
+
     with autocast(clip.device, dtype):
-        batch, padding = padded([clip], VIDEO_MULTIPLE)
-        maps = network.swin(batch)
-        groups = [
-            network.look([plane[start : start + at_once] for plane in maps], padding[0, start : start + at_once])
-            for start in range(0, len(clip), at_once)
-        ]
-        del maps
-        for row in range(len(text.sentence)):
-            yield _answer(network, groups, text.rows(torch.tensor([row], device=clip.device)), size)
+        looked = []
+        for seen in _look(network, clip, at_once):
+            looked.append(seen)
+            advance()
+        rows = [text.rows(torch.tensor([row], device=clip.device)) for row in range(sentences)]
+        return [_answer(network, looked, row, size, advance) for row in rows]
 
 
-def _answer(network: SgMg, groups: list[Seen], text: TextFeatures, size: tuple[int, int]) -> Answer:
+def _look(network: SgMg, clip: Tensor, at_once: int) -> Iterator[Seen]:
+    """The clip through the backbone in one piece, the rest in groups of frames."""
+    batch, padding = padded([clip], VIDEO_MULTIPLE)
+    maps = network.swin(batch)
+    for start in range(0, len(clip), at_once):
+        frames = slice(start, start + at_once)
+        yield network.look([plane[frames] for plane in maps], padding[0, frames])
+
+
+def _answer(
+    network: SgMg, groups: list[Seen], text: TextFeatures, size: tuple[int, int], advance: Callable[[], None]
+) -> Answer:
     """Look for one sentence in all groups of frames, choose the query, refine its masks."""
     chances, boxes, patches = [], [], []
     for seen in groups:
@@ -70,6 +93,7 @@ def _answer(network: SgMg, groups: list[Seen], text: TextFeatures, size: tuple[i
         chances.append(network.scores(decoded).float().sigmoid())
         boxes.append(decoded.boxes[-1].float())
         patches.append(network.patches(decoded, features_of(decoded), sizes))
+        advance()
     each = torch.cat(chances)
     means = each.mean(0)
     query = int(means.argmax())
@@ -87,7 +111,7 @@ def answer_frame(network: SgMg, clips: list[Tensor], text: TextFeatures, annotat
     clips: B of (T, 3, h_b, w_b), normalised; text has B rows; annotated: the frame of each clip that is asked for.
     Other frames are context for the backbone alone.
     """
-    batch, padding = padded(clips, 32)
+    batch, padding = padded(clips, LOADER_MULTIPLE)
     frames = batch.shape[1]
     chosen = torch.tensor([row * frames + at for row, at in enumerate(annotated)], device=batch.device)
     maps = [plane[chosen] for plane in network.swin(batch)]

@@ -33,9 +33,9 @@ def initialise(network: SgMg) -> None:
         if isinstance(module, DeformableAttention):
             module.begin()
     nn.init.normal_(transformer.level_embed)
-    for part in (network.input_proj, network.controller):
-        _xavier(part)
-        _zero_biases(part)
+    for drawn in (network.input_proj, network.controller):
+        _xavier(drawn)
+        _zero_biases(drawn)
     for at, head in enumerate(network.bbox_embed):
         assert isinstance(head, BoxHead)
         _begin_boxes(head, first=at == 0)
