@@ -7,8 +7,9 @@ import typer
 
 from mugvos_cli import console
 from mugvos_cli import propagate_options as choose
+from mugvos_cli import text_options as about_text
 from mugvos_cli.interrupt import stoppable
-from mugvos_cli.options import Device, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
+from mugvos_cli.options import Device, Json, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker
@@ -40,6 +41,12 @@ def propagate(
     point: choose.Point = None,
     box: choose.Box = None,
     sam: choose.Sam = "sam-tiny",
+    text: about_text.Text = None,
+    then: about_text.Then = None,
+    text_encoder: about_text.TextEncoder = None,
+    raw_text: about_text.RawText = False,
+    window: about_text.Window = 36,
+    short_side: about_text.ShortSide = None,
     output: Output = None,
     model: Model = "mmpm-tiny",
     binarize: Binarize = False,
@@ -74,6 +81,7 @@ def propagate(
     flow: choose.Flow = "dis",
     segment: Annotated[int, typer.Option(min=1, metavar="FRAMES", help="A killed run loses at most so many.")] = 50,
     ndjson: Ndjson = False,
+    json: Json = False,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="An untrained network, to try things out; its masks mean nothing.")
     ] = False,
@@ -84,7 +92,8 @@ def propagate(
 ) -> None:
     """Carry masks through a video: any number of tracks, which may overlap.
 
-    Objects are given as masks, or as points and boxes, for which SAM finds the masks.
+    Objects are given as masks, or as points and boxes, for which SAM finds the masks; or as sentences, which SgMg finds
+    in every frame (--json prints which of its queries answered).
     Writes a mask store; without -o it is named after the video. A killed run goes on when the same command is given
     again. Frames are counted from 0; images with numbers in their names go by these.
 
@@ -92,6 +101,7 @@ def propagate(
         mugvos propagate video.mp4 --mask first.png -o tracks.h5
         mugvos propagate frames/ --mask car=car.png --mask wheel=wheel.png --mask car=later.png@120
         mugvos propagate video.mp4 --point car=310,240 --point car=400,90,- --box rider=200,80,290,230@12
+        mugvos propagate video.mp4 --text "the dog on the left" --text "a red ball" --then mmpm
         mugvos propagate video.mp4 --mask first.png --model sam-pt --sam sam-vit-b
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
     """
@@ -128,8 +138,15 @@ def propagate(
         chunk=chunk,
         seed=seed,
     )
+    if text:
+        if mask or point or box:
+            raise UsageError("--text finds its objects itself", "leave --mask, --point and --box out")
+        _read_sentences(locals(), options, sam_options)
+        return
+    if then is not None or json:
+        raise UsageError(f"{'--json' if json else '--then'} goes with --text", "say what to look for, or leave it out")
     if not (mask or point or box):
-        raise UsageError("nothing to propagate", "give --mask, --point or --box")
+        raise UsageError("nothing to propagate", "give --mask, --point, --box or --text")
     if ndjson and str(output) == "-":
         raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
     parsed = [prompt for text in mask or () for prompt in parse_mask_prompt(text)]
@@ -143,6 +160,32 @@ def propagate(
         made, arithmetic = _tracker(model, device, precision, options, random_weights, sam_options, asker)
         job = _job(reader, prompts, made, arithmetic, sam_options if asks else options, segment)
         _run(job, _target(output, reader, ndjson), overwrite, ndjson)
+
+
+def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: "SAMOptions") -> None:
+    """What --text asks for; given: the options of the command by name."""
+    from dataclasses import asdict
+
+    from mugvos_cli.text_run import TextRequest, run_text
+
+    def make_tracker(name: str) -> tuple["MadeTracker", str]:
+        from engine.propagation.sam_options import SAM_MODELS
+
+        asker = _asker(given["sam"], given["device"], given["precision"], False) if name in SAM_MODELS else None
+        return _tracker(name, given["device"], given["precision"], options, False, sam_options, asker)
+
+    same = ("video", "model", "then", "window", "short_side", "exclusive", "output", "ndjson", "json", "device")
+    more = ("precision", "random_weights", "overwrite", "segment")
+    run_text(
+        TextRequest(
+            sentences=given["text"],
+            encoder=given["text_encoder"],
+            raw=given["raw_text"],
+            options={name: value for name, value in asdict(options).items() if name != "chunk"},
+            make_tracker=make_tracker,
+            **{name: given[name] for name in (*same, *more)},
+        )
+    )
 
 
 def _asker(sam: str, device: str, precision: str, random_weights: bool) -> "MadeAsker":
