@@ -4,9 +4,10 @@ Knows names of things and of holders, and a clock. A holder is one open page; tw
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 
+Thing = tuple[str, int]  # a clip's name and a track
 LASTING = 20.0
 """Seconds after which a page that is not heard of any more loses its claims."""
 
@@ -22,10 +23,10 @@ class Locks:
     """Claims on things, one holder each."""
 
     def __init__(self, lasting: float = LASTING, clock: Callable[[], float] = time.monotonic) -> None:
-        self._claims: dict[Hashable, _Claim] = {}
+        self._claims: dict[Thing, _Claim] = {}
         self._lasting, self._clock = lasting, clock
 
-    def claim(self, thing: Hashable, holder: str, name: str) -> str | None:
+    def claim(self, thing: Thing, holder: str, name: str) -> str | None:
         """Take a thing, or keep it. None if it is the holder's now, else the name of the one who has it."""
         self._expire()
         claim = self._claims.get(thing)
@@ -41,7 +42,7 @@ class Locks:
             if claim.holder == holder:
                 claim.heard = self._clock()
 
-    def release(self, thing: Hashable, holder: str) -> None:
+    def release(self, thing: Thing, holder: str) -> None:
         """Give a thing back; nothing happens if another holds it."""
         claim = self._claims.get(thing)
         if claim is not None and claim.holder == holder:
@@ -52,7 +53,7 @@ class Locks:
         for thing in [thing for thing, claim in self._claims.items() if claim.holder == holder]:
             del self._claims[thing]
 
-    def held(self) -> dict[Hashable, tuple[str, str]]:
+    def held(self) -> dict[Thing, tuple[str, str]]:
         """All claims: thing -> (holder, name)."""
         self._expire()
         return {thing: (claim.holder, claim.name) for thing, claim in self._claims.items()}

@@ -75,6 +75,8 @@ class Project:
     def document(self, name: str) -> ClipDocument:
         """A clip as it stands. Raises StoreError for a name that is none."""
         with self._guard:
+            if name not in self.clips:
+                raise StoreError(f"{self.path}: holds no clip {name!r}", "reload the page")
             if name not in self.documents:
                 document = self._open_document(self.reader, name)
                 for entry in self.journal.entries():

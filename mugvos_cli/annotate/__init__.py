@@ -1,0 +1,1 @@
+"""The page of `mugvos annotate`: the server, and what it serves. Decisions are engine.annotation's."""
