@@ -17,6 +17,7 @@ from engine.propagation.colouring import coloured
 from engine.propagation.mavos_engines import LabelSpace, match
 from engine.propagation.mavos_frames import MAVOSFrame, MAVOSFrames
 from engine.propagation.pending import Pending, PendingTracker
+from engine.propagation.rivals import against_rivals
 from engine.runtime.batches import FittingBatches
 from engine.runtime.precision import autocast
 
@@ -163,10 +164,3 @@ def _shared(masks: Tensor) -> Tensor:
     """bool (N, H, W) -> pixels that each two of them share (N, N); a mask's own area on the diagonal."""
     parts = (part.float() for part in masks.flatten(1).split(1 << 16, 1))
     return torch.stack([part @ part.T for part in parts]).double().sum(0)
-
-
-def against_rivals(found: Tensor) -> Tensor:
-    """Probabilities (1 + n, H, W) -> each against the strongest of the others: above 0.5 exactly for the winner."""
-    best = found.topk(2, 0).values
-    rival = torch.where(found == best[0], best[1], best[0])
-    return found / (found + rival).clamp(min=1e-30)

@@ -66,7 +66,7 @@ def test_labels_of_free_runs(loop: str) -> None:
     for t, mask in given_in(arrays).items():
         prompts[t] = {int(label): mask == label for label in np.unique(mask) if label}
     tracker = MAVOSTracker(frames_of(LOOPS[loop]), int(arrays["long_term_gap"]), chunk=20)
-    images = [Frame(t, image, None) for t, image in enumerate(arrays["frames_u8"])]
+    images = [Frame(t, image, str(t)) for t, image in enumerate(arrays["frames_u8"])]
     same = []
     for result in propagate(images, prompts, tracker, exclusive=True):
         label = np.zeros(images[0].image.shape[:2], np.uint8)
