@@ -14,12 +14,17 @@ from engine.errors import CheckpointError, UsageError
 from engine.flow.dis import DISFlow
 from engine.memory.decisions import Decisions
 from engine.memory.long_term import LongTermOptions
+from engine.models.deva.config import CONFIGS as DEVA_CONFIGS
+from engine.models.deva.loading import load_deva
+from engine.models.deva.network import DEVA
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
 from engine.models.xmem.config import CONFIGS as XMEM_CONFIGS
 from engine.models.xmem.loading import load_xmem
 from engine.models.xmem.network import XMem
+from engine.propagation.deva import DEVATracker
+from engine.propagation.deva_frames import DEVAFrames
 from engine.propagation.flow import FlowTracker
 from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.mmpm_frames import MMPMFrames
@@ -139,9 +144,18 @@ def _xmem(request: Request) -> tuple[Tracker, str]:
     return XMemTracker(frames, memory, options.interval or config.interval), config.name
 
 
+def _deva(request: Request) -> tuple[Tracker, str]:
+    options, config = request.options, DEVA_CONFIGS["deva"]
+    network = _seeded(lambda: DEVA(config)) if request.weights is None else load_deva(request.weights)
+    frames = DEVAFrames(network, request.device, request.precision, options.chunk, options.exclusive)
+    memory = long_term(options, config.memory_frames, config.top_k)
+    return DEVATracker(frames, memory, options.interval or config.interval), config.name
+
+
 SYSTEMS = (
     System(tuple(CONFIGS), ("mmpm",), _mmpm),
     System(tuple(XMEM_CONFIGS), ("XMem",), _xmem),
+    System(tuple(DEVA_CONFIGS), ("DEVA",), _deva),
 )
 
 
