@@ -17,6 +17,7 @@ from engine.memory.long_term import LongTermOptions
 from engine.models.deva.config import CONFIGS as DEVA_CONFIGS
 from engine.models.deva.loading import load_deva
 from engine.models.deva.network import DEVA
+from engine.models.mavos.config import CONFIGS as MAVOS_CONFIGS
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
@@ -26,6 +27,7 @@ from engine.models.xmem.network import XMem
 from engine.propagation.deva import DEVATracker
 from engine.propagation.deva_frames import DEVAFrames
 from engine.propagation.flow import FlowTracker
+from engine.propagation.label_models import BMVOS_MODEL, BMVOS_TERMS, make_bmvos, make_mavos
 from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.mmpm_frames import MMPMFrames
 from engine.propagation.near import PreviousFrame
@@ -35,8 +37,9 @@ from engine.propagation.sam_options import SAM_MODELS, SAMOptions
 from engine.propagation.tracker import Tracker
 from engine.propagation.xmem import XMemTracker
 from engine.propagation.xmem_frames import XMemFrames
+from engine.weights.catalogue import CATALOGUE
 from engine.weights.find import SUFFIXES, find_weights
-from engine.weights.load import load_state_dict
+from engine.weights.load import load_state_dict, model_description
 from engine.weights.recognise import recognise
 
 T = TypeVar("T")
@@ -55,21 +58,29 @@ class MadeTracker(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a tracker is made of. model: a name, None where the file of weights says it. weights: None for random."""
+    """What a tracker is made of. model: a name, None where the file of weights says it. weights: None for random.
+
+    on_note: told, in words, what somebody should know of the run.
+    """
 
     model: str | None
     weights: Path | None
     device: torch.device
     precision: torch.dtype
     options: MMPMOptions
+    on_note: Callable[[str], None] = lambda note: None
 
 
 class System(NamedTuple):
-    """A family of models. looks: how `recognise` begins for its files. make: a tracker and the name of its model."""
+    """A family of models. looks: how `recognise` begins for its files. make: a tracker and the name of its model.
+
+    terms: what its published weights may be used for, where that is less than everything.
+    """
 
     names: tuple[str, ...]
     looks: tuple[str, ...]
     make: Callable[[Request], tuple[Tracker, str]]
+    terms: str = ""
 
 
 def make_tracker(
@@ -80,11 +91,13 @@ def make_tracker(
     random_weights: bool = False,
     sam_options: SAMOptions | None = None,
     asker: MadeAsker | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> MadeTracker:
     """A tracker by the name of its model, with the weights of that name, or by a file of weights.
 
     random_weights: none at all, the same ones every time. sam_options: for SAM_MODELS, where `options` mean nothing;
-    asker: the SAM that these ask, if it was made already. Raises UsageError for unknown models, CheckpointError for
+    asker: the SAM that these ask, if it was made already. on_note: told, in words, what somebody should know of the
+    run, such as terms of use. Raises UsageError for unknown models, CheckpointError for
     weights that are missing or unfit.
     """
     options = options or MMPMOptions()
@@ -95,10 +108,12 @@ def make_tracker(
         made = asker or make_asker(sam_options.sam, device, precision, random_weights)
         return MadeTracker(make_sam_tracker(model, made, sam_options), model, made.weights, made.weights is None)
     is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
-    name = None if is_file else _known(model)
+    name = None if is_file else _known(CATALOGUE[model].model if model in CATALOGUE else model)
     path = None if random_weights else find_weights(model)
-    system = _of_file(path) if name is None and path is not None else _of_name(_known(model))
-    tracker, called = system.make(Request(name, path, torch.device(device), precision, options))
+    system = _of_file(path) if name is None and path is not None else _of_name(name or _known(model))
+    if system.terms and path is not None and not _is_ours(path):
+        on_note(system.terms)
+    tracker, called = system.make(Request(name, path, torch.device(device), precision, options, on_note))
     return MadeTracker(tracker, called, path, path is None)
 
 
@@ -152,10 +167,20 @@ def _deva(request: Request) -> tuple[Tracker, str]:
     return DEVATracker(frames, memory, options.interval or config.interval), config.name
 
 
+def _mavos(request: Request) -> tuple[Tracker, str]:
+    return _seeded(lambda: make_mavos(*request))
+
+
+def _bmvos(request: Request) -> tuple[Tracker, str]:
+    return _seeded(lambda: make_bmvos(request.weights, request.device, request.precision, request.options))
+
+
 SYSTEMS = (
     System(tuple(CONFIGS), ("mmpm",), _mmpm),
     System(tuple(XMEM_CONFIGS), ("XMem",), _xmem),
     System(tuple(DEVA_CONFIGS), ("DEVA",), _deva),
+    System(tuple(MAVOS_CONFIGS), ("MAVOS", "AOT"), _mavos),
+    System((BMVOS_MODEL,), ("BMVOS",), _bmvos, BMVOS_TERMS),
 )
 
 
@@ -171,6 +196,11 @@ def _of_file(path: Path) -> System:
             return system
     names = ", ".join(system.names[0] for system in SYSTEMS)
     raise CheckpointError(f"{path}: no tracker's weights, they look like {looks}", f"choose weights of {names}")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file was written by a training here: it says of what."""
+    return path.suffix == ".safetensors" and bool(model_description(load_state_dict(path)[1], path))
 
 
 def _known(model: str) -> str:

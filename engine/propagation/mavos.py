@@ -5,7 +5,7 @@ out among the fewest layers in which nothing overlaps. With `exclusive` there is
 ends keeps its identity, so that its pixels do not fall to others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,18 +37,23 @@ class Layer:
 class MAVOSTracker(PendingTracker[MAVOSFrame]):
     """The Tracker interface over layers of engines. `soft` of a pending frame has the frame's own size.
 
-    crowded: so many tracks overlap so much that the fewest layers were looked for in vain; there may be more of them
-    than needed.
+    Where tracks overlap so much that the search for the fewest layers is given up, `on_note` is told so.
     """
 
     frames: MAVOSFrames
 
-    def __init__(self, frames: MAVOSFrames, interval: int, chunk: int = IDENTITIES) -> None:
+    def __init__(
+        self,
+        frames: MAVOSFrames,
+        interval: int,
+        chunk: int = IDENTITIES,
+        on_note: Callable[[str], None] = lambda note: None,
+    ) -> None:
         """interval: frames between merges into long-term memory. chunk: most tracks in one pass; an engine at least."""
         super().__init__(frames)
         self.interval = interval
         self.layers: list[Layer] = []
-        self.crowded = False
+        self._on_note = on_note
         self._batches = FittingBatches(max(chunk // IDENTITIES, 1))
 
     @torch.inference_mode()
@@ -56,13 +61,13 @@ class MAVOSTracker(PendingTracker[MAVOSFrame]):
         """Memories of all engines, and which track is which label. Masks can no longer be given on this frame."""
         self._settle()
         layers = [{"rows": list(layer.rows), "space": layer.space.state()} for layer in self.layers]
-        return {"time": self.time, "size": list(self.size), "layers": layers, "crowded": self.crowded}
+        return {"time": self.time, "size": list(self.size), "layers": layers}
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
         self._pending = None
-        self.time, self.crowded = int(state["time"]), bool(state["crowded"])
+        self.time = int(state["time"])
         self.size = int(state["size"][0]), int(state["size"][1])
         self.layers = [
             Layer(
@@ -74,7 +79,6 @@ class MAVOSTracker(PendingTracker[MAVOSFrame]):
 
     def _begin(self, frame: MAVOSFrame) -> None:
         self.layers = []
-        self.crowded = False
 
     def _enter(self, frame: MAVOSFrame, tracks: int) -> None:
         """Layers are found once it is known what was given on the frame."""
@@ -127,8 +131,9 @@ class MAVOSTracker(PendingTracker[MAVOSFrame]):
             chosen = [0] * len(rows)
         else:
             found = coloured(_overlaps(pending, entering), [placed.get(row) for row in rows], IDENTITIES)
-            self.crowded |= not found.exact
             chosen = found.colours
+            if not found.exact:
+                self._on_note(f"{1 + max(chosen)} layers of tracks that do not overlap; fewer might do")
         for row in entering:
             while len(self.layers) <= chosen[row]:
                 self.layers.append(Layer(LabelSpace(self.interval), []))

@@ -110,7 +110,7 @@ class LabelSpace:
         """Go on where `state` was taken."""
         space = cls(interval)
         space.objects, space._since = int(state["objects"]), int(state["since"])
-        space.engines = [Engine(*(_tokens(memory, device) for memory in pair)) for pair in state["engines"]]
+        space.engines = [Engine(_tokens(long, device), _tokens(short, device)) for long, short in state["engines"]]
         return space
 
     def _identities(self, network: MAVOS, label: Tensor) -> list[Tensor]:

@@ -15,6 +15,8 @@ XMEM_URL = "https://github.com/hkchengrex/XMem/releases/download/v1.0/"
 XMEM_CITATION = "Cheng and Schwing, XMem, ECCV 2022"
 DEVA_URL = "https://github.com/hkchengrex/Tracking-Anything-with-DEVA/releases/download/v1.0/"
 DEVA_CITATION = "Cheng et al., DEVA, ICCV 2023"
+MAVOS_CITATION = "Shaker et al., MAVOS, WACV 2025"
+BMVOS_CITATION = "Cho et al., BMVOS, WACV 2022"
 SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
 
 
@@ -28,7 +30,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["mmpm", "sam", "raft", "sgmg", "xmem", "deva"]
+    kind: Literal["mmpm", "sam", "raft", "sgmg", "xmem", "deva", "mavos", "bmvos"]
     model: str
     file: str
     licence: str
@@ -77,6 +79,22 @@ def _xmem(suffix: str, trained: str, megabytes: int = 249) -> Entry:
     return Entry(name, "xmem", name, file, licence, XMEM_CITATION, about, XMEM_URL + file)
 
 
+def _mavos(model: str, judged: str, drive: str) -> Entry:
+    suffix = {"DAVIS": "", "LVOS": "-lvos", "Long-Time Video": "-ltv"}[judged]
+    about = f"Masks through a video, {model.upper()}, chosen on {judged}"
+    page = f"https://drive.google.com/file/d/{drive}/view"
+    name = model + suffix
+    return Entry(name, "mavos", model, f"{name}.pth", "BSD-3 code, weights unstated", MAVOS_CITATION, about, page=page)
+
+
+def _bmvos(data: str, drive: str) -> Entry:
+    name = "bmvos" if data == "davis" else f"bmvos-{data}"
+    about = f"Masks through a video, BMVOS, trained on {data}"
+    page = f"https://drive.google.com/file/d/{drive}/view"
+    licence = "MIT; non-commercial research only"
+    return Entry(name, "bmvos", "bmvos", f"BMVOS_{data}.pth", licence, BMVOS_CITATION, about, page=page)
+
+
 _ENTRIES = (
     Entry(
         "mmpm-tiny",
@@ -116,6 +134,17 @@ _ENTRIES = (
         "Masks through a video, with or without detections, DEVA; 277 MB",
         DEVA_URL + "DEVA-propagation.pth",
     ),
+    _mavos("mavos", "DAVIS", "1jEh1qDacEZSnPyZTL913hW3GUHKhqaOn"),
+    _mavos("mavos", "LVOS", "1KhD6e-590vlAUitIXWFuhOv1typfTB-N"),
+    _mavos("mavos", "Long-Time Video", "1wIgUZ36BVWzUL5nmOifct7U42I2nS8mT"),
+    _mavos("mavos-r50", "DAVIS", "1pfKbm--DdHPYXJfZwE7LKaaIPzjRDn2K"),
+    _mavos("mavos-r50", "LVOS", "1Hp-j0hNWesSBle6HQxm6ghJE9b1THn1I"),
+    _mavos("mavos-r50", "Long-Time Video", "1AdyEiwjc6l5OrK9PBViFwcJs00UdQe5U"),
+    _mavos("mavos-swinb", "DAVIS", "1KSbKmKZg66u6edSqLVZyKzlanyVOhAvt"),
+    _mavos("mavos-swinb", "LVOS", "1HbRHeChnQWK73OYaYov-bchfwbm4lRyf"),
+    _mavos("mavos-swinb", "Long-Time Video", "1QYxyHa_GFrW4IT44qBv8vqEHpDAj4gVv"),
+    _bmvos("davis", "16FmdVvTn9BKAr2X1QbJhcMOvQ4av_JGw"),
+    _bmvos("ytvos", "1Gbv9SfNkJf08kd2ZWiRdEjWTP0em20f2"),
     _sgmg("t", "ytvos", "Ref-YouTube-VOS and Ref-DAVIS", "1SiHl7oYqBabaN28nsrNOJeiZrJyhRixl"),
     _sgmg("b", "ytvos", "Ref-YouTube-VOS and Ref-DAVIS", "1sZngZ_7JlgZWX2bEQ7Xw36_VbBOlLJU8"),
     _sgmg("t", "a2d", "A2D and JHMDB", "1LKjaMOBrpGT7tWLS3CmhDl_QQfUQPglJ"),

@@ -232,7 +232,7 @@ def _tracker(
     tune_allocator()
     place = resolve_device(device)
     dtype = resolve_precision(precision, place, on_cpu=model not in (*FLOW_MODELS, *SAM_MODELS))
-    made = make_tracker(model, place, dtype, options, random_weights, sam_options, asker)
+    made = make_tracker(model, place, dtype, options, random_weights, sam_options, asker, console.warn)
     if made.random_weights:
         console.warn(f"{made.model} has random weights; its masks mean nothing")
     return made, str(dtype).removeprefix("torch.")
