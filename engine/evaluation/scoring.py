@@ -11,7 +11,7 @@ from engine.evaluation.assigned import score_assigned
 from engine.evaluation.bits import pack_rows
 from engine.evaluation.metrics import count_packed
 from engine.evaluation.plan import TrackPlan, Unit
-from engine.evaluation.reading import PairReader
+from engine.evaluation.reading import Mask, PairReader
 from engine.evaluation.report import TrackScore
 from engine.evaluation.traits import shared_pixels, traits_of
 from engine.store.source import ClipMasks
@@ -49,7 +49,7 @@ class _TrackScorer:
     """One track on its way through the clip.
 
     `waiting` is a true mask that is judged once a later one is seen. `turned`: masks are packed transposed, because
-    they lie in memory column by column as decoded run lengths do; J and F are the same, and it is far faster.
+    they lie in memory column by column as run lengths do; J and F are the same, and it is far faster.
     """
 
     unit: Unit
@@ -58,7 +58,7 @@ class _TrackScorer:
     at_once: int
     begun: bool = False
     turned: bool | None = None
-    waiting: tuple[int, int | None, BoolArray, BoolArray | None] | None = None
+    waiting: tuple[int, int | None, Mask, BoolArray | None] | None = None
     pairs: list[tuple[UInt8Array, UInt8Array]] = field(default_factory=list)
     before: UInt8Array | None = None
     frames: list[int] = field(default_factory=list)
@@ -108,7 +108,7 @@ class _TrackScorer:
         found = plan.predicted is not None or plan.absent_is_empty or plan.pixels != "track"
         return self.reader.clip is not None and found
 
-    def _judge(self, true_frame: int, frame: int | None, G: BoolArray, void: BoolArray | None) -> None:
+    def _judge(self, true_frame: int, frame: int | None, G: Mask, void: BoolArray | None) -> None:
         P = self.reader.predicted(self.plan, frame, true_frame)
         if self.unit.from_first and not self.begun:
             if not (G.any() or (P is not None and P.any())):
@@ -121,13 +121,13 @@ class _TrackScorer:
         if void is not None:
             P, G = P & ~void, G & ~void
         if self.turned is None:
-            self.turned = P.flags.f_contiguous and G.flags.f_contiguous
+            self.turned = self.reader.packs or (P.flags.f_contiguous and G.flags.f_contiguous)
         self.pairs.append((self._packed(P), self._packed(G)))
         if len(self.pairs) == self.at_once:
             self._flush()
 
-    def _packed(self, mask: BoolArray) -> UInt8Array:
-        return pack_rows(mask.T if self.turned else mask)
+    def _packed(self, mask: Mask) -> UInt8Array:
+        return mask if self.reader.packs else pack_rows(mask.T if self.turned else mask)
 
     def _flush(self) -> None:
         if not self.pairs:

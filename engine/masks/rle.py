@@ -123,19 +123,26 @@ def is_valid(counts: bytes, height: int, width: int) -> bool:
 
 def all_valid(codes: bytes, lengths: NDArray[np.int64], height: int, width: int) -> bool:
     """Whether each of several codes, one behind the other, is valid. lengths: bytes of each, at least one code."""
+    return checked_runs(codes, lengths, height, width) is not None
+
+
+def checked_runs(
+    codes: bytes, lengths: NDArray[np.int64], height: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Run lengths of all codes and how many each has; None unless every code fills height x width."""
     read = _read(codes)
     if read is None or int(lengths.min()) <= 0 or int(lengths.sum()) != len(codes):
-        return False
+        return None
     values, ends = read
     last = np.cumsum(lengths) - 1
     at = np.searchsorted(ends, last)
     pixels = height * width
     if not (ends[at] == last).all() or int(np.abs(values).max()) > pixels:
-        return False
+        return None
     numbers = np.diff(at, prepend=-1)
     summed = _summed(values, numbers)
     totals = np.add.reduceat(summed, np.cumsum(numbers) - numbers)
-    return bool((summed >= 0).all()) and bool((totals == pixels).all())
+    return (summed, numbers) if bool((summed >= 0).all()) and bool((totals == pixels).all()) else None
 
 
 def check(counts: bytes, height: int, width: int) -> None:

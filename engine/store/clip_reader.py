@@ -14,12 +14,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import StoreError
 from engine.masks import rle
+from engine.masks.packed_runs import packed_columns
 from engine.store import rows, schema
 from engine.store.damage import damage
-from engine.types import BoolArray, MaskRecord, Track
+from engine.types import BoolArray, MaskRecord, Track, UInt8Array
 
 _BLOCKS_KEPT = 4
 _BYTES_AT_ONCE = 16 << 20
@@ -78,15 +80,32 @@ class ClipReader:
 
     def masks(self, frames: Sequence[int], track: int) -> list[BoolArray | None]:
         """As `mask` for several frames; their run lengths are checked in one go, which is far faster."""
+        codes, held = self._codes_of(frames, track)
+        if held and not rle.all_valid(b"".join(held), _lengths(held), self.height, self.width):
+            self._name_the_broken(frames, track, codes)
+        return [None if code is None else rle.decode_checked(code, self.height, self.width) for code in codes]
+
+    def packed(self, frames: Sequence[int], track: int) -> list[UInt8Array | None]:
+        """As `masks`, transposed and packed to bits: uint8 (width, ceil(height / 8)), lowest bit first."""
+        codes, held = self._codes_of(frames, track)
+        if not held:
+            return [None] * len(codes)
+        masks = packed_columns(b"".join(held), _lengths(held), self.height, self.width)
+        if masks is None:
+            self._name_the_broken(frames, track, codes)
+        each = iter(masks if masks is not None else ())
+        return [None if code is None else next(each) for code in codes]
+
+    def _codes_of(self, frames: Sequence[int], track: int) -> tuple[list[bytes | None], list[bytes]]:
+        """The code of a track in each frame, and those that there are."""
         rows = [self._find(frame, track) for frame in frames]
         codes = self._codes([None if row is None else (int(row["offset"]), int(row["length"])) for row in rows])
-        held = [code for code in codes if code is not None]
-        lengths = np.array([len(code) for code in held])
-        if held and not rle.all_valid(b"".join(held), lengths, self.height, self.width):
-            for frame, code in zip(frames, codes, strict=True):
-                if code is not None:
-                    self._check_code(code, frame, track)
-        return [None if code is None else rle.decode_checked(code, self.height, self.width) for code in codes]
+        return codes, [code for code in codes if code is not None]
+
+    def _name_the_broken(self, frames: Sequence[int], track: int, codes: Sequence[bytes | None]) -> None:
+        for frame, code in zip(frames, codes, strict=True):
+            if code is not None:
+                self._check_code(code, frame, track)
 
     def record(self, frame: int, track: int) -> MaskRecord | None:
         """The row of one mask, None where there is none."""
@@ -275,3 +294,7 @@ def _name_bytes(dtype: np.dtype) -> int:
     """Length of the names in a track table, 1 where it is none."""
     names = dtype["name"] if dtype.names and "name" in dtype.names else dtype
     return names.itemsize if names.kind == "S" else 1
+
+
+def _lengths(codes: Sequence[bytes]) -> NDArray[np.int64]:
+    return np.array([len(code) for code in codes], np.int64)
