@@ -7,11 +7,13 @@ _mugvos() {
             " propagate") command="propagate" ;;
             " evaluate") command="evaluate" ;;
             " visualize") command="visualize" ;;
+            " annotate") command="annotate" ;;
             " train") command="train" ;;
             " convert") command="convert" ;;
             " info") command="info" ;;
             " models") command="models" ;;
             "models list") command="models list" ;;
+            "models show") command="models show" ;;
             "models fetch") command="models fetch" ;;
             "models convert") command="models convert" ;;
             " doctor") command="doctor" ;;
@@ -19,17 +21,19 @@ _mugvos() {
         esac
     done
     case "$command" in
-        "") words="generate propagate evaluate visualize train convert info models doctor demo" options="--version --debug -h --help" ;;
+        "") words="generate propagate evaluate visualize annotate train convert info models doctor demo" options="--version --debug -h --help" ;;
         "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "propagate") words="" options="--mask --point --box --sam -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "propagate") words="" options="--mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "annotate") words="" options="--video --store --sam --checkpoint -m --model --annotator --host --port --browser --no-browser --finish --random-weights --format --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "train") words="" options="--data -o --output --config --model --stage --videos --init --encoder --value-encoder --freeze-encoder --train-encoder --steps --batch --accumulate --frames --size --objects --min-score --lr --final-lr --schedule --milestone --warmup --weight-decay --clip-norm --ema --hard-from --hard-to --deep-probability --targets --rounds --compile --validate --validate-videos --validate-every --validate-frames --tensorboard --log-every --checkpoint-every --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
-        "models") words="list fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
+        "models") words="list show fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
-        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models show") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
         "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "demo") words="" options="-o --output --frames --device -q --quiet -v --verbose --debug -h --help" ;;
@@ -67,8 +71,13 @@ _mugvos() {
         "propagate --point") words="" ;;
         "propagate --box") words="" ;;
         "propagate --sam") words="sam-tiny sam-vit-b sam-vit-l sam-vit-h" ;;
+        "propagate --text") words="" ;;
+        "propagate --then") words="" ;;
+        "propagate --text-encoder") words="" ;;
+        "propagate --window") words="" ;;
+        "propagate --short-side") words="" ;;
         "propagate -o"|"propagate --output") words="" ;;
-        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" ;;
+        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" ;;
         "propagate --interval") words="" ;;
         "propagate --memory-frames") words="" ;;
         "propagate --memory") words="" ;;
@@ -116,6 +125,17 @@ _mugvos() {
         "visualize --columns") words="" ;;
         "visualize --rows") words="" ;;
         "visualize --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
+        "annotate --video") words="" ;;
+        "annotate --store") words="" ;;
+        "annotate --sam") words="" ;;
+        "annotate --checkpoint") words="" ;;
+        "annotate -m"|"annotate --model") words="" ;;
+        "annotate --annotator") words="" ;;
+        "annotate --host") words="" ;;
+        "annotate --port") words="" ;;
+        "annotate --format") words="store mugvos davis coco youtube-vis sa-v pipeline ndjson" ;;
+        "annotate --device") words="auto cpu cuda mps" ;;
+        "annotate --precision") words="auto fp32 bf16 fp16" ;;
         "train --data") words="" ;;
         "train -o"|"train --output") words="" ;;
         "train --config") words="" ;;

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, UsageError
-from engine.models.sgmg.text import PAD
+from engine.models.sgmg.text import BEGIN, END, PAD
 
 REPOSITORIES = ("FacebookAI/roberta-base", "roberta-base")
 _PLAIN = ("vocab.json", "merges.txt")
@@ -57,6 +57,9 @@ class Tokenizer:
             self._encode: Any = RobertaTokenizerFast.from_pretrained(str(folder), local_files_only=True)
         except Exception as error:  # the tokenizers library raises bare Exceptions
             raise CheckpointError(f"{folder}: its tokenizer cannot be read ({error})", _HOW) from error
+        marks = self._encode.convert_tokens_to_ids(["<s>", "<pad>", "</s>"])
+        if marks != [BEGIN, PAD, END]:
+            raise CheckpointError(f"{folder}: its tokenizer is not RoBERTa's (<s>, <pad>, </s> are {marks})", _HOW)
 
     @property
     def vocabulary(self) -> int:
