@@ -31,9 +31,9 @@ class BucketedMemory:
         for bucket, rows in self._ranges():
             bucket.add(key, shrinkage, selection, values[rows])
 
-    def read(self, query: Tensor, selection: Tensor) -> Tensor:
-        """Query and selection (1, C_k, Q) -> (tracks, C_v, Q). Counts usage."""
-        return torch.cat([bucket.read(query, selection) for bucket in self.buckets])
+    def read(self, query: Tensor, selection: Tensor, count: bool = True) -> Tensor:
+        """Query and selection (1, C_k, Q) -> (tracks, C_v, Q). Usage is counted if asked."""
+        return torch.cat([bucket.read(query, selection, count) for bucket in self.buckets])
 
     def drop(self, rows: Sequence[int]) -> None:
         """Forget tracks; a bucket without tracks goes."""

@@ -63,8 +63,8 @@ class LongTermMemory:
             self._remove_obsolete()
             self._compress(positions)
 
-    def read(self, query: Tensor, selection: Tensor) -> Tensor:
-        """Query and selection (1, C_k, Q) -> (tracks, C_v, Q). Counts usage."""
+    def read(self, query: Tensor, selection: Tensor, count: bool = True) -> Tensor:
+        """Query and selection (1, C_k, Q) -> (tracks, C_v, Q). Usage is counted if asked."""
         key, shrinkage = self._keys()
         used = key.new_zeros(key.shape[2])
         parts = []
@@ -77,7 +77,8 @@ class LongTermMemory:
                     used += weights.usage()
                 read.append(weights.read(self._values(group)).transpose(1, 2))
             parts.append(torch.cat(read))
-        self._count(used)
+        if count:
+            self._count(used)
         return torch.cat(parts, 2)
 
     def drop(self, rows: Sequence[int]) -> None:

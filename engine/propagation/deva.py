@@ -57,10 +57,14 @@ class DEVATracker(RememberingTracker):
         self._last_masks = self._last_masks[kept]
 
     def _segment(self, frame: EncodedFrame, last: bool) -> Tensor:
+        return self._look(frame, remember=not last, count=True)
+
+    def _look(self, frame: EncodedFrame, remember: bool, count: bool) -> Tensor:
+        """Probabilities (N, H', W') in a frame. remember: the sensory memory is updated; count: usage is."""
         if not len(self._hidden):
             return frame.image.new_zeros(0, *frame.image.shape[2:])
-        read = self.memory.read(frame.key.key, frame.key.selection).unflatten(2, self._hidden.shape[-2:])
-        soft, self._hidden = self.frames.masks(frame, read, self._hidden, self._last_masks, not last)
+        read = self.memory.read(frame.key.key, frame.key.selection, count).unflatten(2, self._hidden.shape[-2:])
+        soft, self._hidden = self.frames.masks(frame, read, self._hidden, self._last_masks, remember)
         return soft
 
     def _final(self, pending: Pending[EncodedFrame]) -> Tensor:
