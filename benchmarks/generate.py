@@ -22,12 +22,12 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 
 from engine.flow.dis import DISFlow
 from engine.generation.cycle import consistent, warp
-from engine.models.sam.making import make_prompter
 from engine.generation.linking import Linker, LinkSettings
 from engine.generation.sampling import PointSampler
 from engine.masks.boxed import BoxedMask
 from engine.models.sam.automatic import ProposalSettings, propose
 from engine.models.sam.config import CONFIGS
+from engine.models.sam.making import make_prompter
 from engine.models.sam.prompting import Embedding, Prompter, stability
 from engine.runtime.allocator import tune_allocator
 from engine.runtime.device import resolve_device

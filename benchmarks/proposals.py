@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from engine.generation.births import ProposalBirths
-from engine.models.sam.making import make_prompter
 from engine.generation.settings import GenerateSettings
 from engine.masks.boxed import BoxedMask, iou
 from engine.models.sam.automatic import ProposalSettings
+from engine.models.sam.making import make_prompter
 from engine.runtime.allocator import tune_allocator
 from engine.runtime.device import resolve_device
 from engine.video import read_image

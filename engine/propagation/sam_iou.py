@@ -43,7 +43,7 @@ class SAMIoUTracker(SAMTracker):
     def _answer(self) -> Tensor:
         """Where proposals meet, the better linked track is stronger."""
         proposals = [found.mask for found in propose(self.asker.prompter, self._frame, self._settings, self.embedding)]
-        logits = torch.full((len(self._last), *self.size), -_CERTAIN)
+        logits = torch.full((len(self._last), *self.size), -torch.inf)
         for row, last in enumerate(self._last):
             found, overlap = most_like(last, proposals)
             if found is not None:

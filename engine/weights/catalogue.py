@@ -17,6 +17,8 @@ DEVA_URL = "https://github.com/hkchengrex/Tracking-Anything-with-DEVA/releases/d
 DEVA_CITATION = "Cheng et al., DEVA, ICCV 2023"
 MAVOS_CITATION = "Shaker et al., MAVOS, WACV 2025"
 BMVOS_CITATION = "Cho et al., BMVOS, WACV 2022"
+COTRACKER_URL = "https://huggingface.co/facebook/"
+COTRACKER_CITATION = "Karaev et al., CoTracker, ECCV 2024"
 SAM_CITATION = "Kirillov et al., Segment Anything, ICCV 2023"
 
 
@@ -30,7 +32,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["mmpm", "sam", "raft", "sgmg", "xmem", "deva", "mavos", "bmvos"]
+    kind: Literal["mmpm", "sam", "raft", "sgmg", "xmem", "deva", "mavos", "bmvos", "cotracker"]
     model: str
     file: str
     licence: str
@@ -53,6 +55,13 @@ def _sam(variant: str, digits: str, sha256: str, size: int) -> Entry:
     name = f"sam-vit-{variant}"
     about = f"Segment Anything, ViT-{variant.upper()}"
     return Entry(name, "sam", name, file, "Apache-2.0", SAM_CITATION, about, SAM_URL + file, sha256, size)
+
+
+def _cotracker(version: str, address: str, citation: str) -> Entry:
+    """Networks whose code is not ours: SAM-PT uses them where torch.hub has it. No digest of the files is published."""
+    name, about = f"cotracker{version}", f"Points followed through videos, CoTracker {version}; code from torch.hub"
+    file, licence = address.rsplit("/", 1)[1], "CC BY-NC 4.0"
+    return Entry(name, "cotracker", name, file, licence, citation, about, page=COTRACKER_URL + address)
 
 
 def _raft(size: str, file: str) -> Entry:
@@ -117,6 +126,8 @@ _ENTRIES = (
     _sam("b", "01ec64", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375_042_383),
     _sam("l", "0b3195", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1_249_524_607),
     _sam("h", "4b8939", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2_564_550_879),
+    _cotracker("2", "cotracker/resolve/main/cotracker2v1.pth", COTRACKER_CITATION),
+    _cotracker("3", "cotracker3/resolve/main/scaled_offline.pth", "Karaev et al., CoTracker3, 2024"),
     _raft("small", "raft_small_C_T_V2-01064c6d.pth"),
     _raft("large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
     _xmem("", "on still images, DAVIS and YouTube-VOS"),

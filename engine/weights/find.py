@@ -24,8 +24,11 @@ def weights_folder() -> Path:
 
 
 def place_of(entry: Entry) -> Path:
-    """Where the file of an entry is, or will be once fetched."""
-    return (BUNDLED if entry.bundled else weights_folder()) / entry.file
+    """Where the file of an entry is, or will be once fetched: as published, or converted to <name>.safetensors."""
+    if entry.bundled:
+        return BUNDLED / entry.file
+    published, converted = weights_folder() / entry.file, weights_folder() / f"{entry.name}.safetensors"
+    return converted if converted.is_file() and not published.is_file() else published
 
 
 def by_hand(entry: Entry) -> str:

@@ -218,9 +218,9 @@ def _workshop(
     precision: str,
     random_weights: bool,
 ) -> "Workshop":
-    from engine.models.sam.making import make_prompter
     from engine.generation.job import Workshop
     from engine.models.flow import make_flow
+    from engine.models.sam.making import make_prompter
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
     from engine.runtime.precision import resolve_precision

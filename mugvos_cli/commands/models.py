@@ -16,7 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.callback(invoke_without_command=True)
 def models(ctx: typer.Context, json: Json = False) -> None:
-    """List, fetch and convert weights. Without a subcommand: list.
+    """List, show, fetch and convert weights. Without a subcommand: list.
 
     Examples:
       mugvos models
@@ -35,6 +35,36 @@ def list_(json: Json = False) -> None:
       mugvos models list --json
     """
     _list(json)
+
+
+@app.command()
+def show(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names of `mugvos models list`.", autocompletion=model_names)
+    ],
+) -> None:
+    """Say all that is known of some weights: licence, citation, file, size, where to get them, where they are.
+
+    Example:
+      mugvos models show sam-vit-b cotracker3
+    """
+    for number, entry in enumerate([_entry(name) for name in names]):
+        described = _described(entry)
+        size = described["bytes"]
+        rows = {
+            "name": entry.name,
+            "what": entry.about,
+            "licence": entry.licence,
+            "citation": entry.citation,
+            "file": entry.file,
+            "size": "not known before it is fetched" if size is None else console.size(size),
+            "from": entry.url or entry.page or "this package",
+            "sha256": entry.sha256
+            or (f"begins with {entry.sha256_begins}" if entry.sha256_begins else "not published"),
+            "here": described["path"] or f"no ({_where(described)})",
+        }
+        text = "\n".join(f"{key:<9}{value}" for key, value in rows.items())
+        console.result(text if number == 0 else f"\n{text}")
 
 
 @app.command()
@@ -61,6 +91,9 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Rewrite a checkpoint as safetensors: tensors only, no code, with the names unchanged.
+
+    IN is a file, or a name of `mugvos models list`. In the weights folder, <name>.safetensors takes the place of the
+    published file.
 
     Example:
       mugvos models convert sam_vit_b_01ec64.pth sam-vit-b.safetensors

@@ -63,7 +63,7 @@ def test_shells_accept_the_scripts(shell, name):
     ("words", "expected"),
     [
         (["mugvos", "inf"], ["info"]),
-        (["mugvos", "models", ""], ["list", "fetch", "convert"]),
+        (["mugvos", "models", ""], ["list", "show", "fetch", "convert"]),
         (["mugvos", "models", "fetch", "mmpm"], ["mmpm-tiny"]),
         (["mugvos", "info", "--js"], ["--json"]),
         (["mugvos", "info", "--format", "dav"], ["davis"]),

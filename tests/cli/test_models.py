@@ -30,6 +30,31 @@ def test_list_as_json(cli, folder):
     assert json.loads(cli("models", "--json").out) == document
 
 
+def test_show_says_all_that_is_known(cli, folder):
+    done = cli("models", "show", "sam-vit-b", "cotracker3")
+    assert done.status == 0
+    for part in (
+        "sam_vit_b_01ec64.pth",
+        "375.0 MB",
+        "Apache-2.0",
+        "Kirillov et al.",
+        "ec2df62732614e57",
+        "no (to fetch)",
+    ):
+        assert part in done.out
+    assert "https://huggingface.co/facebook/cotracker3/resolve/main/scaled_offline.pth" in done.out
+    assert "CC BY-NC 4.0" in done.out
+    assert cli("models", "show", "nonsense").status == 2
+
+
+def test_a_converted_file_takes_the_place_of_the_published_one(cli, folder):
+    folder.mkdir()
+    torch.save({"image_encoder.pos_embed": torch.ones(1, 2, 2, 768)}, folder / "sam_vit_b_01ec64.pth")
+    assert cli("models", "convert", "sam-vit-b", folder / "sam-vit-b.safetensors").status == 0
+    (folder / "sam_vit_b_01ec64.pth").unlink()
+    assert str(folder / "sam-vit-b.safetensors") in cli("models", "show", "sam-vit-b").out
+
+
 def test_what_is_here_is_not_fetched(cli, folder):
     folder.mkdir()
     (folder / "sam_vit_b_01ec64.pth").write_bytes(b"x")

@@ -27,6 +27,18 @@ def test_the_light_form():
     assert recognise(MMPM(CONFIGS["mmpm-tiny"]).state_dict()) == "mmpm-tiny"
 
 
+@pytest.mark.parametrize(
+    ("names", "looks"),
+    [
+        (("image_encoder.blocks.0", "prompt_encoder.x", "mask_decoder.y", "mask_decoder.hf_token.weight"), "HQ-SAM"),
+        (("image_encoder.patch_embed.seq.0.c.weight", "prompt_encoder.x", "mask_decoder.y"), "MobileSAM"),
+        (("fnet.conv1.weight", "updateformer.blocks.0"), "CoTracker"),
+    ],
+)
+def test_relatives_that_do_not_fit(names, looks):
+    assert recognise({name: torch.zeros(1) for name in names}) == looks
+
+
 def test_unknown():
     assert recognise({"foo.weight": torch.zeros(1)}) == "unknown"
     assert recognise({}) == "unknown"
