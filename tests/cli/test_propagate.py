@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,3 +226,63 @@ def _at_once() -> Any:
     from contextlib import nullcontext
 
     return nullcontext(lambda: True)
+
+
+@pytest.fixture(scope="module")
+def small_sam(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights of a SAM that costs nothing, with its configuration."""
+    from sam_golden import CONFIG, golden_sam
+
+    from engine.weights import save_weights
+
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(path, golden_sam().state_dict(), {"model": "sam", "config": CONFIG.as_dict()})
+    return path
+
+
+def test_points_and_boxes_begin_tracks_on_any_frame(cli: Cli, small_sam: Path) -> None:
+    spots = ("--point", "car=20,20", "--point", "car=5,5,-", "--point", "van=30,20@3", "--box", "box=10,12,40,30@3")
+    done = cli("propagate", "clip.mp4", *spots, "--mask", "file=m.png", "--sam", small_sam, *FAST)
+    assert done.status == 0, done.err
+    assert "car: the single mask on frame 0, predicted IoU" in done.err
+    assert re.search(r"van: mask [123] of 3 on frame 3, predicted IoU \d\.\d\d, \d+ pixels \(sam-golden\)", done.err)
+    with StoreReader("clip.h5") as store:
+        clip = store.clip("clip")
+        assert {track.name: track.first_frame for track in clip.tracks} == {"file": 0, "car": 0, "van": 3, "box": 3}
+        car = next(track.id for track in clip.tracks if track.name == "car")
+        points = {(r.frame, r.track): [(p.x, p.y, p.positive) for p in r.points] for r in clip.records()}
+    assert points[0, car] == [(20, 20, True), (5, 5, False)]
+    assert points[1, car] == []
+
+
+@pytest.mark.parametrize(
+    ("spots", "said"),
+    [
+        ((), "nothing to propagate: give --mask"),
+        (("--point", "900,20"), "point 900,20 of track 'object' lies outside the video"),
+        (("--point", "20,20@99"), "the video ends before it"),
+        (("--point", "20,20,-"), "background points only"),
+        (("--box", "20,20,10,30"), "ends before it begins"),
+        (("--mask", "object=m.png", "--point", "20,20"), "frame 0 has a mask of track 'object' already"),
+        (("--point", "20,20", "--sam", "sam-vit-bb"), "no SAM is called 'sam-vit-bb'"),
+        (("--point", "20,20", "--sam", "m.png"), "is no file of weights"),
+    ],
+)
+def test_prompts_that_cannot_be_used(cli: Cli, small_sam: Path, spots: tuple[str, ...], said: str) -> None:
+    sam = () if "--sam" in spots else ("--sam", small_sam)
+    done = cli("propagate", "clip.mp4", *spots, *sam, *FAST)
+    assert done.status == 2
+    assert said in done.err.splitlines()[-1] and done.err.count("error") == 1
+
+
+def test_models_around_sam(cli: Cli, small_sam: Path) -> None:
+    for model in ("sam-iou", "persam", "sam-pt"):
+        done = cli(
+            "propagate", "clip.mp4", "--mask", "m.png", "-m", model, "--sam", small_sam, "--grid", 2, "--overwrite"
+        )
+        assert done.status == 0, done.err
+        with StoreReader("clip.h5") as store:
+            made = store.clip("clip").provenance
+        assert made["model"] == model and len(made["weights"]) == 16 and made["options"]["grid"] == 2
+    refused = cli("propagate", "clip.mp4", "--mask", "m.png", "-m", "persam", "--point-tracker", "cotracker9")
+    assert refused.status == 2 and "cotracker9" in refused.err
