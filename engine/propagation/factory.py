@@ -13,19 +13,10 @@ import torch
 from engine.errors import CheckpointError, UsageError
 from engine.flow.dis import DISFlow
 from engine.memory.decisions import Decisions
-from engine.memory.long_term import LongTermOptions
-from engine.models.deva.config import CONFIGS as DEVA_CONFIGS
-from engine.models.deva.loading import load_deva
-from engine.models.deva.network import DEVA
 from engine.models.mavos.config import CONFIGS as MAVOS_CONFIGS
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
-from engine.models.xmem.config import CONFIGS as XMEM_CONFIGS
-from engine.models.xmem.loading import load_xmem
-from engine.models.xmem.network import XMem
-from engine.propagation.deva import DEVATracker
-from engine.propagation.deva_frames import DEVAFrames
 from engine.propagation.flow import FlowTracker
 from engine.propagation.label_models import BMVOS_MODEL, BMVOS_TERMS, make_bmvos, make_mavos
 from engine.propagation.mmpm import MMPMTracker
@@ -34,9 +25,9 @@ from engine.propagation.near import PreviousFrame
 from engine.propagation.options import MMPMOptions
 from engine.propagation.sam_factory import MadeAsker, make_asker, make_sam_tracker
 from engine.propagation.sam_options import SAM_MODELS, SAMOptions
+from engine.propagation.stm_factory import DEVA_MODELS, DEVA_TERMS, XMEM_MODELS, long_term, make_deva, make_xmem
 from engine.propagation.tracker import Tracker
 from engine.propagation.xmem import XMemTracker
-from engine.propagation.xmem_frames import XMemFrames
 from engine.weights.catalogue import CATALOGUE
 from engine.weights.find import SUFFIXES, find_weights
 from engine.weights.load import load_state_dict, model_description
@@ -133,52 +124,35 @@ def mmpm_tracker(
     return MMPMTracker(frames, options, decisions)
 
 
-def long_term(options: MMPMOptions, memory_frames: int, top_k: int) -> LongTermOptions:
-    """XMem's options; deep updates happen at every memory frame there, whatever `deep_update` says."""
-    most = max(options.memory_frames or memory_frames, 3)
-    return LongTermOptions(options.top_k or top_k, most, max(most // 2, 2))
-
-
 def _mmpm(request: Request) -> tuple[Tracker, str]:
     if request.weights is None:
-        network = _seeded(lambda: MMPM(CONFIGS[str(request.model)]))
+        network = seeded(lambda: MMPM(CONFIGS[str(request.model)]))
     else:
         network = load_mmpm(request.weights, request.model)
     return mmpm_tracker(network, request.device, request.precision, request.options), network.config.name
 
 
 def _xmem(request: Request) -> tuple[Tracker, str]:
-    options = request.options
-    if request.weights is None:
-        network = _seeded(lambda: XMem(XMEM_CONFIGS[str(request.model)]))
-    else:
-        network = load_xmem(request.weights, request.model or "xmem")
-    config = network.config
-    frames = XMemFrames(network, request.device, request.precision, options.chunk, options.exclusive)
-    memory = long_term(options, config.memory_frames, config.top_k)
-    return XMemTracker(frames, memory, options.interval or config.interval), config.name
+    asked = request
+    return seeded(lambda: make_xmem(asked.model, asked.weights, asked.device, asked.precision, asked.options))
 
 
 def _deva(request: Request) -> tuple[Tracker, str]:
-    options, config = request.options, DEVA_CONFIGS["deva"]
-    network = _seeded(lambda: DEVA(config)) if request.weights is None else load_deva(request.weights)
-    frames = DEVAFrames(network, request.device, request.precision, options.chunk, options.exclusive)
-    memory = long_term(options, config.memory_frames, config.top_k)
-    return DEVATracker(frames, memory, options.interval or config.interval), config.name
+    return seeded(lambda: make_deva(request.weights, request.device, request.precision, request.options))
 
 
 def _mavos(request: Request) -> tuple[Tracker, str]:
-    return _seeded(lambda: make_mavos(*request))
+    return seeded(lambda: make_mavos(*request))
 
 
 def _bmvos(request: Request) -> tuple[Tracker, str]:
-    return _seeded(lambda: make_bmvos(request.weights, request.device, request.precision, request.options))
+    return seeded(lambda: make_bmvos(request.weights, request.device, request.precision, request.options))
 
 
 SYSTEMS = (
     System(tuple(CONFIGS), ("mmpm",), _mmpm),
-    System(tuple(XMEM_CONFIGS), ("XMem",), _xmem),
-    System(tuple(DEVA_CONFIGS), ("DEVA",), _deva),
+    System(XMEM_MODELS, ("XMem",), _xmem),
+    System(DEVA_MODELS, ("DEVA",), _deva, DEVA_TERMS),
     System(tuple(MAVOS_CONFIGS), ("MAVOS", "AOT"), _mavos),
     System((BMVOS_MODEL,), ("BMVOS",), _bmvos, BMVOS_TERMS),
 )
@@ -213,7 +187,7 @@ def _known(model: str) -> str:
     return model
 
 
-def _seeded(make: Callable[[], T]) -> T:
+def seeded(make: Callable[[], T]) -> T:
     """The same random weights every time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)

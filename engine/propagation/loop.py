@@ -70,7 +70,7 @@ class Propagation:
         gets another. on_frame: told the index of every frame when it is done. Raises MaskError for masks of another
         size than their frame.
         """
-        for frame, last in _with_last(frames):
+        for frame, last in with_last(frames):
             given = prompts.get(frame.index, {})
             known = bool(self._rows or self._absent)
             if frame.index >= self.next_frame and (known or given):
@@ -124,18 +124,19 @@ class Propagation:
                 mask = np.asarray(given[track], dtype=np.bool_)
                 results[track] = TrackMask(mask.astype(np.float32), mask, float(mask.any()))
             elif track in soft:
-                results[track] = _scored(soft[track] if taken is None else np.where(taken, 0, soft[track]))
+                results[track] = scored(soft[track] if taken is None else np.where(taken, 0, soft[track]))
             else:
-                results[track] = _scored(np.zeros(frame.image.shape[:2], np.float32))
+                results[track] = scored(np.zeros(frame.image.shape[:2], np.float32))
         return results
 
 
-def _scored(soft: FloatArray) -> TrackMask:
+def scored(soft: FloatArray) -> TrackMask:
+    """A prediction as it is answered."""
     mask = soft > 0.5
     return TrackMask(soft, mask, float(soft[mask].mean()) if mask.any() else 0.0)
 
 
-def _with_last(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+def with_last(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
     """Every frame, and whether it is the last."""
     iterator = iter(frames)
     current = next(iterator, None)

@@ -1,4 +1,4 @@
-"""What a user may choose about propagation with MMPM. Values only; no torch."""
+"""What a user may choose about propagation with MMPM, XMem and DEVA. Values only; no torch."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -19,6 +19,7 @@ class MMPMOptions:
     exclusive: tracks compete, a pixel belongs to one at most. chunk: most tracks in one pass of the network; halved
     when memory runs out, never a matter of results. top_k: most similar memory positions that are read. seed: of the
     random decisions. memory: the paper's temporal memory, or XMem's with long-term consolidation.
+    short_side: of what XMem and DEVA look at.
     """
 
     interval: int | None = None
@@ -30,10 +31,11 @@ class MMPMOptions:
     top_k: int | None = None
     seed: int = 0
     memory: MemoryKind = "temporal"
+    short_side: int | None = None
 
     def __post_init__(self) -> None:
         """Raises UsageError for values out of range."""
-        for name in ("interval", "memory_frames", "chunk", "top_k"):
+        for name in ("interval", "memory_frames", "chunk", "top_k", "short_side"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name.replace('_', ' ')} {value} is below 1", "give a positive number")
