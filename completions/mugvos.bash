@@ -23,7 +23,7 @@ _mugvos() {
     case "$command" in
         "") words="generate propagate evaluate visualize annotate train convert info models doctor demo" options="--version --debug -h --help" ;;
         "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "propagate") words="" options="--mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "propagate") words="" options="--mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side --detect-every --voting --max-missed --max-objects --large-first -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "annotate") words="" options="--video --store --sam --checkpoint -m --model --annotator --host --port --browser --no-browser --finish --random-weights --format --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -76,6 +76,10 @@ _mugvos() {
         "propagate --text-encoder") words="" ;;
         "propagate --window") words="" ;;
         "propagate --short-side") words="" ;;
+        "propagate --detect-every") words="" ;;
+        "propagate --voting") words="" ;;
+        "propagate --max-missed") words="" ;;
+        "propagate --max-objects") words="" ;;
         "propagate -o"|"propagate --output") words="" ;;
         "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" ;;
         "propagate --interval") words="" ;;

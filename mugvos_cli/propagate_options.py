@@ -70,7 +70,9 @@ Form = Annotated[
         autocompletion=completing(FORMS),
     ),
 ]
-Grid = Annotated[int, typer.Option("--grid", min=1, metavar="N", help="sam-iou: points on each side of the grid.")]
+Grid = Annotated[
+    int, typer.Option("--grid", min=1, metavar="N", help="sam-iou, --detect-every: points on each side of SAM's grid.")
+]
 IoUThreshold = Annotated[
     float | None,
     typer.Option(

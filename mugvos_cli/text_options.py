@@ -37,5 +37,7 @@ Window = Annotated[
 ]
 ShortSide = Annotated[
     int | None,
-    typer.Option(min=129, metavar="PIXELS", help="Short side of what --text looks at; default: the model's."),
+    typer.Option(
+        min=129, metavar="PIXELS", help="Short side of what --text, xmem and deva look at; default: the model's."
+    ),
 ]

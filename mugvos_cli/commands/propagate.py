@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from mugvos_cli import console
+from mugvos_cli import detect_options as about_finding
 from mugvos_cli import propagate_options as choose
 from mugvos_cli import text_options as about_text
 from mugvos_cli.interrupt import stoppable
@@ -47,6 +48,11 @@ def propagate(
     raw_text: about_text.RawText = False,
     window: about_text.Window = 36,
     short_side: about_text.ShortSide = None,
+    detect_every: about_finding.DetectEvery = None,
+    voting: about_finding.Voting = 3,
+    max_missed: about_finding.MaxMissed = 5,
+    max_objects: about_finding.MaxObjects = 200,
+    large_first: about_finding.LargeFirst = False,
     output: Output = None,
     model: Model = "mmpm-tiny",
     binarize: Binarize = False,
@@ -93,7 +99,7 @@ def propagate(
     """Carry masks through a video: any number of tracks, which may overlap.
 
     Objects are given as masks, or as points and boxes, for which SAM finds the masks; or as sentences, which SgMg finds
-    in every frame (--json prints which of its queries answered).
+    in every frame (--json prints which of its queries answered). With --detect-every objects are found, not given.
     Writes a mask store; without -o it is named after the video. A killed run goes on when the same command is given
     again. Frames are counted from 0; images with numbers in their names go by these.
 
@@ -103,6 +109,7 @@ def propagate(
         mugvos propagate video.mp4 --point car=310,240 --point car=400,90,- --box rider=200,80,290,230@12
         mugvos propagate video.mp4 --text "the dog on the left" --text "a red ball" --then mmpm
         mugvos propagate video.mp4 --mask first.png --model sam-pt --sam sam-vit-b
+        mugvos propagate video.mp4 --model deva --detect-every 5
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
     """
     from engine.errors import UsageError
@@ -122,6 +129,7 @@ def propagate(
         top_k=top_k,
         seed=seed,
         memory=cast(Any, memory),
+        short_side=short_side,
     )
     sam_options = SAMOptions(
         sam=sam,
@@ -143,10 +151,17 @@ def propagate(
             raise UsageError("--text finds its objects itself", "leave --mask, --point and --box out")
         _read_sentences(locals(), options, sam_options)
         return
+    if detect_every is not None:
+        if mask or point or box:
+            raise UsageError("--detect-every finds its objects itself", "leave --mask, --point and --box out")
+        _find(locals(), options)
+        return
     if then is not None or json:
         raise UsageError(f"{'--json' if json else '--then'} goes with --text", "say what to look for, or leave it out")
     if not (mask or point or box):
-        raise UsageError("nothing to propagate", "give --mask, --point, --box or --text")
+        raise UsageError(
+            "nothing to propagate", "give --mask, --point, --box or --text, or --model deva --detect-every 5"
+        )
     if ndjson and str(output) == "-":
         raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
     parsed = [prompt for text in mask or () for prompt in parse_mask_prompt(text)]
@@ -186,6 +201,31 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
             **{name: given[name] for name in (*same, *more)},
         )
     )
+
+
+def _find(given: dict[str, Any], options: "MMPMOptions") -> None:
+    """What --detect-every asks for; given: the options of the command by name."""
+    from engine.errors import UsageError
+    from engine.propagation.detecting_factory import DetectingOptions
+    from mugvos_cli.detect_run import DetectRequest, run_detecting
+
+    if given["ndjson"] and str(given["output"]) == "-":
+        raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
+    limits = given["max_missed"], given["max_objects"], given["grid"], given["large_first"]
+    detecting = DetectingOptions(given["detect_every"], given["voting"], *limits)
+    same = (
+        "video",
+        "model",
+        "sam",
+        "output",
+        "ndjson",
+        "device",
+        "precision",
+        "random_weights",
+        "overwrite",
+        "segment",
+    )
+    run_detecting(DetectRequest(options=options, detecting=detecting, **{name: given[name] for name in same}))
 
 
 def _asker(sam: str, device: str, precision: str, random_weights: bool) -> "MadeAsker":

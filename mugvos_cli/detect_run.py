@@ -1,0 +1,122 @@
+"""What `mugvos propagate --detect-every` does: DEVA finds objects with a SAM and follows them.
+
+Knows the options and the console. The work is engine.propagation.detecting_job.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mugvos_cli import console
+from mugvos_cli.interrupt import stoppable
+
+if TYPE_CHECKING:
+    from engine.propagation.detecting_factory import DetectingOptions, MadeLoop
+    from engine.propagation.detecting_job import DetectingJob
+    from engine.propagation.options import MMPMOptions
+    from engine.video import VideoReader
+
+
+@dataclass(frozen=True)
+class DetectRequest:
+    """All that the user said."""
+
+    video: str
+    model: str
+    sam: str
+    options: "MMPMOptions"
+    detecting: "DetectingOptions"
+    output: Path | None
+    ndjson: bool
+    device: str
+    precision: str
+    random_weights: bool
+    overwrite: bool
+    segment: int
+
+
+def run_detecting(asked: DetectRequest) -> None:
+    """Find, follow, and say where the result is."""
+    from engine.video import open_video
+
+    with open_video(asked.video) as reader:
+        made, arithmetic = _loop(asked)
+        job = _job(asked, reader, made, arithmetic)
+        output = asked.output
+        if output is None and not asked.ndjson:
+            output = Path(f"{reader.info.name}.h5")
+            console.info(f"writing {output}")
+        _run(job, output, asked)
+
+
+def _loop(asked: DetectRequest) -> tuple["MadeLoop", str]:
+    """DEVA and SAM, and the arithmetic that the results follow from."""
+    from engine.propagation.detecting_factory import make_loop
+    from engine.runtime.allocator import tune_allocator
+    from engine.runtime.device import resolve_device
+    from engine.runtime.precision import resolve_precision
+
+    tune_allocator()
+    place = resolve_device(asked.device)
+    dtype = resolve_precision(asked.precision, place, on_cpu=True)
+    of_sam = resolve_precision(asked.precision, place)
+    models = asked.model, asked.sam, place, dtype, of_sam
+    made = make_loop(*models, asked.options, asked.detecting, asked.random_weights, console.warn)
+    if made.weights is None:
+        console.warn(f"{made.model} has random weights; its masks mean nothing")
+    return made, str(dtype).removeprefix("torch.")
+
+
+def _job(asked: DetectRequest, reader: "VideoReader", made: "MadeLoop", arithmetic: str) -> "DetectingJob":
+    from engine.propagation.detecting_job import DetectingJob
+    from engine.video.fingerprint import fingerprint
+    from engine.weights.digest import file_digest
+
+    parameters: dict[str, Any] = {
+        "video": fingerprint(reader.info.source),
+        "model": made.model,
+        "weights": file_digest(made.weights) if made.weights else "random",
+        "sam": made.sam,
+        "sam_weights": file_digest(made.sam_weights) if made.sam_weights else "random",
+        "precision": arithmetic,
+        "options": {name: value for name, value in asdict(asked.options).items() if name != "chunk"},
+        "detecting": asdict(asked.detecting),
+    }
+    return DetectingJob(reader, made.loop, reader.info.name, parameters, asked.segment)
+
+
+def _run(job: "DetectingJob", output: Path | None, asked: DetectRequest) -> None:
+    from engine.propagation.detecting_job import stream_detected, write_detected_store
+
+    total = job.video.info.frame_count
+    lines = _lines(job) if asked.ndjson else None
+    with stoppable() as should_stop, console.progress("finding and following", total) as done:
+
+        def on_frame(index: int) -> None:
+            done(index + 1, total)
+
+        if output is None:
+            assert lines is not None
+            outcome = stream_detected(job, lines, on_frame, should_stop)
+        else:
+            outcome = write_detected_store(job, output, asked.overwrite, on_frame, lines, should_stop)
+    if outcome.resumed_at:
+        console.info(f"went on from frame {outcome.resumed_at}")
+    if not outcome.tracks:
+        console.warn("no object was found")
+    if output is not None:
+        tracks = f"{outcome.tracks} track{'s' if outcome.tracks != 1 else ''}"
+        console.info(f"{output}: {tracks}, {outcome.frames} frame{'s' if outcome.frames != 1 else ''}")
+
+
+def _lines(job: "DetectingJob") -> Any:
+    """A callback that prints one JSON line a mask."""
+    from engine.store.ndjson import mask_line
+
+    size = (job.video.info.height, job.video.info.width)
+
+    def on_records(frame: int, time: float | None, records: Any) -> None:
+        for record in records:
+            console.result(mask_line(job.name, record, size, time, str(record.track)))
+
+    return on_records
