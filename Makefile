@@ -16,7 +16,7 @@ demo: $(READY)            ## make a clip, propagate a mask through it, score it,
 	$(BIN)/mugvos demo
 
 test: lint                ## lint, types, all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

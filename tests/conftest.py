@@ -1,5 +1,6 @@
 """The command line run inside the process: `cli("info", "tracks.h5")` gives status, out and err."""
 
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ import pytest
 
 from mugvos_cli import console
 from mugvos_cli.main import program
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core already; this one has not imported torch yet
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)
