@@ -38,7 +38,7 @@ class Targets(NamedTuple):
         return self.masks[..., 1::2, 1::2]
 
     @property
-    def count(self) -> float:
+    def there(self) -> float:
         """Frames with the object, at least 1."""
         return max(float(self.valid.sum()), 1.0)
 
@@ -80,9 +80,9 @@ def _score_cost(logits: Tensor, valid: Tensor) -> Tensor:
 def layer_losses(output: LayerOutput, refined: Tensor, matched: Tensor, targets: Targets) -> dict[str, Tensor]:
     """The losses of one decoder layer, by name. refined: mask logits (B, T, H, W) of the matched queries."""
     rows = torch.arange(len(matched), device=matched.device)
-    n, there = targets.count, targets.valid.to(output.logits.dtype)
+    n = targets.there
     scores = torch.zeros_like(output.logits)
-    scores[rows, :, matched] = there
+    scores[rows, :, matched] = targets.valid.to(scores.dtype)
     boxes = output.boxes[rows, :, matched]
     low = output.low[rows, :, matched]
     return {
@@ -100,7 +100,7 @@ def all_losses(
     outputs: Sequence[LayerOutput], refined: Sequence[Tensor], matched: Sequence[Tensor], targets: Targets
 ) -> dict[str, Tensor]:
     """Of all decoder layers; those before the last carry their number: `loss_ce_0`."""
-    losses = {}
+    losses: dict[str, Tensor] = {}
     for layer, given in enumerate(zip(outputs, refined, matched, strict=True)):
         suffix = "" if layer == len(outputs) - 1 else f"_{layer}"
         losses |= {f"{name}{suffix}": loss for name, loss in layer_losses(*given, targets).items()}
