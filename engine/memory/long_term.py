@@ -4,7 +4,7 @@ Knows tensors; a frame is `positions` of them. Numerically equal to the publishe
 enter late included. One such memory per bucket of tracks gives the variant in which late tracks have keys of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,10 +116,12 @@ class LongTermMemory:
             return scores
         return torch.cat([scores[long - first : long], scores[long + working - second :]])
 
-    def _values(self, group: int) -> Tensor:
+    def _values(self, group: int) -> Iterable[Tensor]:
+        """Values (M, C_v) of each track; both memories are joined for one track at a time."""
         if not self.long.size_of(group):
             return self.working.values[group]
-        return torch.cat([self.long.values[group], self.working.values[group]], 1)
+        pairs = zip(self.long.values[group], self.working.values[group], strict=True)
+        return (torch.cat(pair) for pair in pairs)
 
     def _count(self, used: Tensor) -> None:
         """Add the usage by the first group, which has values for all positions. Only consolidation asks for it."""

@@ -4,7 +4,7 @@ Shapes: M memory positions (frames x height x width, flattened), Q query positio
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -103,8 +103,8 @@ class Affinity:
         found, self._indices = largest(scores, top_k)
         self._weights = found.float().softmax(1)
 
-    def read(self, values: Tensor) -> Tensor:
-        """Values (tracks, M, C) -> (tracks, Q, C)."""
+    def read(self, values: Iterable[Tensor]) -> Tensor:
+        """Values (M, C) of each track -> (tracks, Q, C)."""
         if self._indices is None:
             return torch.stack([product(self._weights, track.T) for track in values])
         bags = [F.embedding_bag(self._indices, v, per_sample_weights=self._weights, mode="sum") for v in values]

@@ -13,10 +13,10 @@ from xmem_golden import golden_network
 
 from engine.errors import CheckpointError
 from engine.memory.read import Affinity, affinity, readout, similarity
+from engine.models.xmem import loading
 from engine.models.xmem.config import XMemConfig, configuration
 from engine.models.xmem.loading import load_xmem, widened
 from engine.models.xmem.network import XMem
-from engine.models.xmem.packing import packed_xmem
 from engine.models.xmem.preprocess import inner_size, normalised, padded, resized_masks, unpadded
 from engine.nn.aggregate import against_rivals, soft_aggregate
 
@@ -30,12 +30,6 @@ def _no_gradients() -> Iterator[None]:
     torch.set_grad_enabled(True)
 
 
-@pytest.fixture(scope="module")
-def packed() -> XMem:
-    with torch.no_grad():
-        return packed_xmem(golden_network(), torch.float32)
-
-
 def of(array: np.ndarray) -> Tensor:
     return torch.from_numpy(array)
 
@@ -47,9 +41,8 @@ def test_names_and_shapes_are_the_published_ones(name: str) -> None:
     assert sorted(shapes(network)) == sorted(manifest("xmem")[name]["state_dict"])
 
 
-@pytest.mark.parametrize("form", ["plain", "packed"])
-def test_parts(form: str, packed: XMem) -> None:
-    network = packed if form == "packed" else golden_network()
+def test_parts() -> None:
+    network = golden_network()  # the packed form is what whole loops are tested with
     data, _ = case("xmem", "encode_key")
     features = network.encode_image(torch.cat([normalised(frame) for frame in data["frames"]]))
     for part, name in zip(network.key_proj(features.coarse), ("key", "shrinkage", "selection"), strict=True):
@@ -105,18 +98,19 @@ def write(path: Path, state: dict[str, Tensor]) -> Path:
     return path
 
 
-def test_a_single_object_file_serves_both_networks(tmp_path: Path) -> None:
+@pytest.mark.parametrize("widen", [False, True])
+def test_a_single_object_file_serves_both_networks(monkeypatch: pytest.MonkeyPatch, widen: bool) -> None:
+    state = golden_network("single_object").state_dict()
+    monkeypatch.setattr(loading, "load_state_dict", lambda path: (state, {}))
+    network = loading.load_xmem("s0.pth", widen=widen)
+    assert network.config.single_object is not widen
     data, _ = case("xmem", "encode_value")
     expected, _ = case("xmem", "single_object")
-    path = write(tmp_path / "s0.safetensors", golden_network("single_object").state_dict())
     image = normalised(data["frames"][0])
-    for widen in (False, True):
-        network = load_xmem(path, widen=widen)
-        assert network.config.single_object is not widen
-        features = network.encode_image(image)
-        value, hidden = network.encode_value(image, features, of(data["hidden"]), of(data["masks"]), deep=True)
-        assert largest(value[:, :, ::4], expected["value"]) < MODULE
-        assert largest(hidden, expected["hidden_deep"]) < MODULE
+    given = of(data["hidden"]), of(data["masks"])
+    value, hidden = network.encode_value(image, network.encode_image(image), *given, deep=True)
+    assert largest(value[:, :, ::4], expected["value"]) < MODULE
+    assert largest(hidden, expected["hidden_deep"]) < MODULE
 
 
 def test_sizes_are_read_from_the_file_and_other_models_are_named(tmp_path: Path) -> None:

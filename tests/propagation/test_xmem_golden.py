@@ -104,9 +104,7 @@ def count_encoded(frames: Any) -> list[int]:
     return calls
 
 
-@pytest.mark.parametrize(
-    ("name", "antialias"), [("eval_video", True), ("eval_video", False), ("eval_video_newobj", False)]
-)
+@pytest.mark.parametrize(("name", "antialias"), [("eval_video", True), ("eval_video_newobj", False)])
 def test_video_of_another_size(name: str, antialias: bool) -> None:
     data, meta = case("xmem", name)
     frames = copy.copy(golden_frames())
