@@ -27,13 +27,13 @@ _mugvos() {
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "annotate") words="" options="--video --store --sam --checkpoint -m --model --annotator --host --port --browser --no-browser --finish --random-weights --format --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "train") words="" options="--data -o --output --config --model --stage --videos --init --encoder --value-encoder --freeze-encoder --train-encoder --steps --batch --accumulate --frames --size --objects --min-score --lr --final-lr --schedule --milestone --warmup --weight-decay --clip-norm --ema --hard-from --hard-to --deep-probability --targets --rounds --compile --validate --validate-videos --validate-every --validate-frames --tensorboard --log-every --checkpoint-every --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "train") words="" options="--data -o --output --config --model --stage --videos --init --encoder --value-encoder --text-encoder --freeze-encoder --train-encoder --augment --no-augment --steps --batch --accumulate --frames --size --objects --min-score --lr --final-lr --schedule --milestone --warmup --weight-decay --clip-norm --ema --hard-from --hard-to --deep-probability --targets --rounds --compile --validate --validate-videos --validate-every --validate-frames --tensorboard --log-every --checkpoint-every --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "convert") words="" options="--from --to --clip --flatten --predictions --nested --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "info") words="" options="--clip --format --quick --json -q --quiet -v --verbose --debug -h --help" ;;
         "models") words="list show fetch convert" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "models list") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
-        "models show") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
-        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models show") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker1 cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
+        "models fetch") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker1 cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" options="-q --quiet -v --verbose --debug -h --help" ;;
         "models convert") words="" options="--overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "doctor") words="" options="--json -q --quiet -v --verbose --debug -h --help" ;;
         "demo") words="" options="-o --output --frames --device -q --quiet -v --verbose --debug -h --help" ;;
@@ -81,7 +81,7 @@ _mugvos() {
         "propagate --max-missed") words="" ;;
         "propagate --max-objects") words="" ;;
         "propagate -o"|"propagate --output") words="" ;;
-        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" ;;
+        "propagate -m"|"propagate --model") words="mmpm-tiny sam-tiny sam-vit-b sam-vit-l sam-vit-h cotracker1 cotracker2 cotracker3 raft-small raft-large xmem xmem-s012 xmem-s2 xmem-s0 xmem-no-sensory deva mavos mavos-lvos mavos-ltv mavos-r50 mavos-r50-lvos mavos-r50-ltv mavos-swinb mavos-swinb-lvos mavos-swinb-ltv bmvos bmvos-ytvos sgmg-t sgmg-b sgmg-t-a2d sgmg-b-a2d sgmg-b-refcoco" ;;
         "propagate --interval") words="" ;;
         "propagate --memory-frames") words="" ;;
         "propagate --memory") words="" ;;
@@ -96,7 +96,7 @@ _mugvos() {
         "propagate --negative-points") words="" ;;
         "propagate --refinements") words="" ;;
         "propagate --iou-threshold") words="" ;;
-        "propagate --point-tracker") words="flow cotracker2 cotracker3" ;;
+        "propagate --point-tracker") words="flow cotracker1 cotracker2 cotracker3" ;;
         "propagate --flow") words="dis raft-small raft-large" ;;
         "propagate --segment") words="" ;;
         "propagate --seed") words="" ;;
@@ -149,6 +149,7 @@ _mugvos() {
         "train --init") words="" ;;
         "train --encoder") words="" ;;
         "train --value-encoder") words="" ;;
+        "train --text-encoder") words="" ;;
         "train --steps") words="" ;;
         "train --batch") words="" ;;
         "train --accumulate") words="" ;;
@@ -158,7 +159,7 @@ _mugvos() {
         "train --min-score") words="" ;;
         "train --lr") words="" ;;
         "train --final-lr") words="" ;;
-        "train --schedule") words="cosine constant steps" ;;
+        "train --schedule") words="cosine constant steps poly" ;;
         "train --milestone") words="" ;;
         "train --warmup") words="" ;;
         "train --weight-decay") words="" ;;

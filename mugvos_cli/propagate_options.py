@@ -12,7 +12,7 @@ from mugvos_cli.options import completing, one_of
 AREAS = ("exact", "modulo")
 FLOWS = ("dis", "raft-small", "raft-large")
 FORMS = ("video", "image")
-POINT_TRACKERS = ("flow", "cotracker2", "cotracker3")
+POINT_TRACKERS = ("flow", "cotracker1", "cotracker2", "cotracker3")
 SAMS = ("sam-tiny", "sam-vit-b", "sam-vit-l", "sam-vit-h")
 
 Box = Annotated[

@@ -13,7 +13,7 @@ from engine.models.sam.automatic import ProposalSettings
 from engine.models.sam.config import CONFIGS, SAMConfig
 from engine.models.sam.making import make_prompter
 from engine.models.sampt.chain import FlowChain
-from engine.models.sampt.cotracker import ENTRIES, load_cotracker
+from engine.models.sampt.cotracker import VERSIONS, load_cotracker
 from engine.models.sampt.queries import PointChoice
 from engine.models.sampt.readout import ReadOut
 from engine.models.sampt.tracks import PointTracker
@@ -24,7 +24,7 @@ from engine.propagation.sampt import SAMPTTracker
 from engine.propagation.tracker import Tracker
 from engine.weights.find import SUFFIXES
 
-POINT_TRACKERS = ("flow", *ENTRIES)
+POINT_TRACKERS = ("flow", *VERSIONS)
 _REFINEMENTS, _REFINEMENTS_LIGHT, _IOU_THRESHOLD = 12, 3, 0.7
 
 
@@ -74,7 +74,7 @@ def make_point_tracker(name: str, flow: str, device: torch.device) -> PointTrack
     """Raises UsageError for other names than POINT_TRACKERS, and what their parts raise."""
     if name == "flow":
         return FlowChain(make_flow(flow, device))
-    if name not in ENTRIES:
+    if name not in VERSIONS:
         raise UsageError(f"no point tracker is called {name!r}", f"use one of {', '.join(POINT_TRACKERS)}")
     return load_cotracker(name, device)
 

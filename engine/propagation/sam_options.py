@@ -18,7 +18,7 @@ class SAMOptions:
     pictures (guided attention, every frame on its own). area: how `persam` finds the largest of three masks; by its
     true area, or modulo 256 as the published script does. positive_points, negative_points: that `sam-pt` tracks.
     refinements, iou_threshold: of `sam-pt`; None stands for what the SAM is good for, 12 and 0.7, and 3 and 0 for
-    sam-tiny. point_tracker: of `sam-pt`, "flow", "cotracker2" or "cotracker3". flow: the optical flow that carries
+    sam-tiny. point_tracker: of `sam-pt`, "flow" or "cotracker1", "2", "3". flow: the optical flow that carries
     points. exclusive, chunk, seed: as for every tracker.
     """
 

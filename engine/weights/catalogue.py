@@ -57,11 +57,13 @@ def _sam(variant: str, digits: str, sha256: str, size: int) -> Entry:
     return Entry(name, "sam", name, file, "Apache-2.0", SAM_CITATION, about, SAM_URL + file, sha256, size)
 
 
-def _cotracker(version: str, address: str, citation: str) -> Entry:
-    """Networks whose code is not ours: SAM-PT uses them where torch.hub has it. No digest of the files is published."""
+def _cotracker(version: int, address: str, citation: str, sha256: str | None = None) -> Entry:
+    """Networks whose code is not ours: SAM-PT uses them where torch.hub has it. No digests of later files are known."""
     name, about = f"cotracker{version}", f"Points followed through videos, CoTracker {version}; code from torch.hub"
     file, licence = address.rsplit("/", 1)[1], "CC BY-NC 4.0"
-    return Entry(name, "cotracker", name, file, licence, citation, about, page=COTRACKER_URL + address)
+    if sha256 is None:
+        return Entry(name, "cotracker", name, file, licence, citation, about, page=address)
+    return Entry(name, "cotracker", name, file, licence, citation, about, address, sha256, sha256_begins=sha256[:8])
 
 
 def _raft(size: str, file: str) -> Entry:
@@ -126,8 +128,14 @@ _ENTRIES = (
     _sam("b", "01ec64", "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912", 375_042_383),
     _sam("l", "0b3195", "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622", 1_249_524_607),
     _sam("h", "4b8939", "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e", 2_564_550_879),
-    _cotracker("2", "cotracker/resolve/main/cotracker2v1.pth", COTRACKER_CITATION),
-    _cotracker("3", "cotracker3/resolve/main/scaled_offline.pth", "Karaev et al., CoTracker3, 2024"),
+    _cotracker(
+        1,
+        "https://dl.fbaipublicfiles.com/cotracker/cotracker_stride_4_wind_8.pth",
+        COTRACKER_CITATION,
+        "59ecb29c1a9da98496a299f0604458b7ed08eaa46ae1559487aaab887a11d344",
+    ),
+    _cotracker(2, f"{COTRACKER_URL}cotracker/resolve/main/cotracker2v1.pth", COTRACKER_CITATION),
+    _cotracker(3, f"{COTRACKER_URL}cotracker3/resolve/main/scaled_offline.pth", "Karaev et al., CoTracker3, 2024"),
     _raft("small", "raft_small_C_T_V2-01064c6d.pth"),
     _raft("large", "raft_large_C_T_SKHT_V2-ff5fadd5.pth"),
     _xmem("", "on still images, DAVIS and YouTube-VOS"),

@@ -204,5 +204,5 @@ def test_wrong_choices_are_refused() -> None:
         SAMOptions(grid=0)
     with pytest.raises(UsageError, match="use one of exact, modulo"):
         SAMOptions(area="wrong")
-    with pytest.raises(UsageError, match="flow, cotracker2, cotracker3"):
+    with pytest.raises(UsageError, match="flow, cotracker1, cotracker2, cotracker3"):
         make_point_tracker("tapir", "dis", asker().device)

@@ -6,7 +6,7 @@ weights from a file that is read as tensors alone. Nothing is fetched here.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +19,20 @@ from engine.weights.find import find_weights
 from engine.weights.load import load_state_dict
 from engine.weights.recognise import strict_load
 
-ENTRIES = {"cotracker2": "cotracker2v1", "cotracker3": "cotracker3_offline"}
-"""Names here, and those of the repository's hub entries."""
+
+class Version(NamedTuple):
+    """branch: of the repository; entry: of its hubconf; window: frames that the network looks at together."""
+
+    branch: str
+    entry: str
+    window: int
+
+
+VERSIONS = {
+    "cotracker1": Version("v1.0", "cotracker_w8", 8),
+    "cotracker2": Version("main", "cotracker2v1", 16),
+    "cotracker3": Version("main", "cotracker3_offline", 16),
+}
 
 _REPOSITORY = "facebookresearch_co-tracker"
 _ADDRESS = "https://github.com/facebookresearch/co-tracker"
@@ -29,10 +41,9 @@ _ADDRESS = "https://github.com/facebookresearch/co-tracker"
 class CoTracker:
     """A PointTracker around CoTracker's predictor: (video, queries, backward_tracking) -> (tracks, visible)."""
 
-    window, stride = 16, 8
-
-    def __init__(self, predictor: Any, device: torch.device) -> None:
+    def __init__(self, predictor: Any, device: torch.device, window: int) -> None:
         self._predictor, self._device = predictor, device
+        self.window, self.stride = window, window // 2
 
     @torch.inference_mode()
     def track(self, frames: Sequence[UInt8Array], queries: FloatArray) -> Tracks:
@@ -52,30 +63,30 @@ class CoTracker:
 
 
 def load_cotracker(name: str, device: torch.device) -> CoTracker:
-    """The tracker of ENTRIES called `name`.
+    """The tracker of VERSIONS called `name`.
 
     Raises CheckpointError where its weights are not here or do not fit, UsageError where its code is not.
     """
     weights = find_weights(name)
-    folder = _code()
+    version = VERSIONS[name]
+    folder = _code(version.branch)
     try:
-        predictor = torch.hub.load(str(folder), ENTRIES[name], source="local", pretrained=False)
+        predictor = torch.hub.load(str(folder), version.entry, source="local", pretrained=False)
     except Exception as error:  # code that is not ours may fail in any way
         raise UsageError(
             f"{folder}: CoTracker's code cannot be used ({type(error).__name__}: {error})", f"get it again: {_ADDRESS}"
         ) from error
     state, _ = load_state_dict(weights)
     strict_load(predictor.model, state, weights, name)
-    return CoTracker(predictor.to(device).eval(), device)
+    return CoTracker(predictor.to(device).eval(), device, version.window)
 
 
-def _code() -> Path:
-    """The repository in torch.hub's folder, of any branch."""
-    hub = Path(torch.hub.get_dir())
-    found = sorted(folder for folder in hub.glob(f"{_REPOSITORY}*") if (folder / "hubconf.py").is_file())
-    if not found:
+def _code(branch: str) -> Path:
+    """The repository in torch.hub's folder, as torch.hub names it."""
+    folder = Path(torch.hub.get_dir()) / f"{_REPOSITORY}_{branch}"
+    if not (folder / "hubconf.py").is_file():
         raise UsageError(
-            f"CoTracker's code is not in {hub}",
-            f"put it there (its licence forbids commercial use): git clone {_ADDRESS} {hub / _REPOSITORY}_main",
+            f"CoTracker's code is not in {folder}",
+            f"put it there (its licence forbids commercial use): git clone -b {branch} {_ADDRESS} {folder}",
         )
-    return found[0]
+    return folder
