@@ -63,21 +63,22 @@ def sgmg_task(
     """The network that a run begins with; draws from torch's global generator.
 
     init: weights of an SgMg. encoder: a file of Video-Swin trained on Kinetics. text_encoder: folder with the
-    tokenizer and, where there is no `init`, perhaps RoBERTa's weights. Raises CheckpointError for files that do not
+    tokenizer and, where there is no `init`, perhaps RoBERTa's weights; a text encoder that begins at random is trained
+    whatever the settings say. Raises CheckpointError for files that do not
     fit.
     """
     tokenizer = Tokenizer(find_tokenizer(text_encoder))
     if init is not None:
-        network = _begun(init, settings.model)
+        network, reads = _begun(init, settings.model), True
         tokenizer.check(network.config.text.vocabulary, init)
     else:
         config = CONFIGS[settings.model]
         network = SgMg(replace(config, text=replace(config.text, vocabulary=tokenizer.vocabulary)))
         initialise(network)
-        begin_text(network, tokenizer.folder)
+        reads = begin_text(network, tokenizer.folder)
     if encoder is not None:
         begin_backbone(network, load_state_dict(encoder)[0], encoder)
-    if settings.freeze_encoder:
+    if settings.freeze_encoder and reads:
         network.text_encoder.requires_grad_(False)
     return SgMgTask(network.to(device), settings)
 
