@@ -17,6 +17,7 @@ COMMANDS: dict[str, Entry] = {
     "propagate": Entry("propagate", "Carry masks of some frames through a video.", "Work"),
     "evaluate": Entry("evaluate", "Score masks against ground truth (J, F, J&F).", "Work"),
     "visualize": Entry("visualize", "Draw mask tracks over their video.", "Work"),
+    "annotate": Entry("annotate", "Accept, reject and mend tracks in the browser.", "Work"),
     "train": Entry("train", "Train a model on videos with masks.", "Work"),
     "convert": Entry("convert", "Read masks in one format, write them in another; merge stores.", "Files"),
     "info": Entry("info", "Say what a mask store holds.", "Files"),

@@ -7,10 +7,11 @@ named on the command line; no address is ever turned into a path.
 import asyncio
 import json
 import re
+import signal
 import socket
 import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,20 @@ def serve(app: Any, listening: socket.socket) -> None:
         limit_concurrency=200,
         timeout_graceful_shutdown=3,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    with _outliving_signals():
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _outliving_signals() -> Iterator[None]:
+    """Uvicorn ends on Ctrl-C and SIGTERM and then raises them again; decisions are still to be written then."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *given: None) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _question(answer: Callable[[Asked], dict[str, Any]]) -> Callable[[Request], Any]:
