@@ -169,7 +169,9 @@ def _of_file(path: Path) -> System:
         if looks.startswith(system.looks):
             return system
     names = ", ".join(system.names[0] for system in SYSTEMS)
-    raise CheckpointError(f"{path}: no tracker's weights, they look like {looks}", f"choose weights of {names}")
+    hint = f"give it to --sam, with --model {', '.join(SAM_MODELS)}" if looks.startswith("sam") else None
+    what = f"{path}: no tracker's weights, they look like {looks}"
+    raise CheckpointError(what, hint or f"choose weights of {names}")
 
 
 def _is_ours(path: Path) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sam_golden import case, golden_sam, unpacked
 
 from engine.errors import CheckpointError, MaskError, UsageError, VideoError
@@ -197,6 +198,20 @@ def test_sams_are_named_or_files(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         make_asker(str(tmp_path / "none.pth"))
     assert make_asker("sam-tiny", random_weights=True).config == CONFIGS["sam-tiny"]
+
+
+def test_files_of_the_wrong_kind_say_what_they_are(tmp_path: Path) -> None:
+    sam, other = tmp_path / "sam.pth", tmp_path / "other.pth"
+    names = ("image_encoder.blocks.0.x", "prompt_encoder.x", "mask_decoder.x")
+    torch.save({**dict.fromkeys(names, torch.zeros(1)), "image_encoder.pos_embed": torch.zeros(1, 2, 2, 768)}, sam)
+    with pytest.raises(CheckpointError, match=r"look like sam-vit-b: give it to --sam"):
+        make_tracker(str(sam))
+    with pytest.raises(CheckpointError, match=r"does not fit sam-vit-b"):
+        make_asker(str(sam))
+    xmem = ("key_encoder.x", "value_encoder.x", "key_proj.d_proj.x")
+    torch.save(dict.fromkeys(xmem, torch.zeros(1)), other)
+    with pytest.raises(CheckpointError, match="holds no SAM, it looks like XMem"):
+        make_asker(str(other))
 
 
 def test_wrong_choices_are_refused() -> None:
