@@ -15,7 +15,7 @@ from mugvos_cli import config
 from mugvos_cli.options import completing, one_of
 
 STAGES = ("static", "video")
-SCHEDULES = ("cosine", "constant", "steps")
+SCHEDULES = ("cosine", "constant", "steps", "poly")
 
 
 def _option(*names: str, help: str, **more: Any) -> Any:
@@ -60,7 +60,7 @@ Data = Annotated[
         "may be repeated.",
     ),
 ]
-Model = Annotated[str, _option("--model", metavar="NAME", help="What to train: mmpm-... or sam-...")]
+Model = Annotated[str, _option("--model", metavar="NAME", help="What to train: mmpm-..., mavos..., bmvos or sam-...")]
 Stage = Annotated[
     str | None, _choice("--stage", STAGES, "A stage of the paper: its data, and its numbers where none are given.")
 ]
@@ -82,6 +82,14 @@ ValueEncoder = Annotated[
         "--value-encoder",
         metavar="NAME|FILE",
         help="The SAM that begins the value encoder; default: the --encoder if it fits, else sam-vit-b.",
+    ),
+]
+Augment = Annotated[
+    bool | None,
+    _option(
+        "--augment/--no-augment",
+        help="Other sizes, crops, colours, mirrored clips, for models that read sentences; default: yes.",
+        show_default=False,
     ),
 ]
 FreezeEncoder = Annotated[
@@ -134,7 +142,7 @@ DeepProbability = Annotated[
 ]
 Targets = Annotated[int | None, _number("--targets", "Masks a picture, for promptable models (sam-...); default 4.", 1)]
 Rounds = Annotated[
-    int | None, _number("--rounds", "Corrections after the first prompt, for promptable models; default 1.")
+    int | None, _number("--rounds", "At most so many corrections after the first prompt, for promptable models; default 1.")
 ]
 Compile = Annotated[bool, _option("--compile", help="Compile the network; on CUDA devices.")]
 Validate = Annotated[

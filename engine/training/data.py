@@ -8,6 +8,7 @@ import torch
 
 from engine.errors import FormatError, UsageError
 from engine.models.sam.config import CONFIGS as SAM_CONFIGS
+from engine.models.sgmg.config import CONFIGS as SGMG_CONFIGS
 from engine.runtime.seeds import torch_generator
 from engine.store import open_source
 from engine.training.clip_table import ClipRules
@@ -17,6 +18,7 @@ from engine.training.mixture import Mixture
 from engine.training.pairs import PairClips, has_pairs
 from engine.training.pictures import SUFFIXES, PicturePool, join_pools, load_pictures
 from engine.training.scenes import SceneSource
+from engine.training.sentence_clips import open_sentences
 from engine.training.settings import TrainSettings
 from engine.training.synthesis import Synthesizer
 from engine.training.videos import VideoClips
@@ -31,13 +33,18 @@ def open_data(
     device: torch.device,
     videos: Path | None = None,
     group: Group = ALONE,
+    text_encoder: Path | None = None,
 ) -> ClipSource:
     """`synthetic`, folders of pictures (with or without partitions), pictures with masks, mask stores or trees.
 
     Pictures feed the synthesis; `synthetic` alone works with drawn textures. All pictures with masks are one source,
-    every store is one. Raises the errors of the readers, UsageError for data that the stage or the model cannot use.
+    every store is one. Models that read sentences take folders in the layout of Ref-YouTube-VOS and stores whose tracks
+    are called what they are; text_encoder: folder with their tokenizer. Raises the errors of the readers, UsageError
+    for data that the stage or the model cannot use.
     """
     generator = torch_generator(settings.seed, "clips", device=device)
+    if settings.model in SGMG_CONFIGS:
+        return open_sentences(names, settings, generator, videos, text_encoder)
     kinds: dict[str, Kind] = {name: kind_of(name) for name in names}
     _check_kinds(kinds, settings)
     folders = [Path(name) for name, kind in kinds.items() if kind == "pictures"]

@@ -87,7 +87,9 @@ class Trainer:
         self.device = clips.generator.device
         self.step = 0
         self.average = WeightAverage(self.model, settings.ema)
-        self.optimisation = Optimisation(self.model, settings, self.device)
+        self.optimisation = Optimisation(
+            self.model, settings, self.device, getattr(task, "rate_shares", None), getattr(task, "decays", None)
+        )
         self._validate = validate
         self._others = {"processes": group.size, "inputs": inputs or {}}
         self._smooth = {"loss": 0.0, "iou": 0.0}

@@ -10,20 +10,27 @@ import torch
 from torch import Tensor
 
 from engine.errors import CheckpointError, OutputError, UsageError
+from engine.models.bmvos.loading import MODEL as BMVOS_MODEL
 from engine.models.mmpm.config import CONFIGS
 from engine.models.sam.config import CONFIGS as SAM_CONFIGS
 from engine.models.sam.network import begin_encoder, build_sam
+from engine.models.sgmg.config import CONFIGS as SGMG_CONFIGS
 from engine.store import atomic
 from engine.store.spool import writing
+from engine.training.bmvos_task import BMVOSTask
 from engine.training.compiling import compile_parts
 from engine.training.data import open_data
 from engine.training.distributed import ALONE, Group
 from engine.training.initial import initial_mmpm
 from engine.training.journal import Journal
+from engine.training.label_initial import initial_bmvos, initial_mavos
 from engine.training.loop import ClipSource, Progress, Trainer
+from engine.training.mavos_task import MAVOSTask
 from engine.training.mmpm_task import MMPMTask
+from engine.training.recipes import RECIPES
 from engine.training.sam_task import SAMTask
 from engine.training.settings import TrainSettings
+from engine.training.sgmg_task import check_settings, sgmg_task
 from engine.training.task import Task
 from engine.training.validation import Validation
 from engine.weights.convert import save_weights
@@ -37,9 +44,9 @@ __all__ = ["Surroundings", "check", "make_task", "open_data", "train"]
 class Surroundings:
     """What a run has around it, besides settings and data.
 
-    encoder, value_encoder: names or files of SAMs, see `initial_mmpm`. inputs: fingerprints of all that the run is made
-    from, which have to be the same when it goes on. tensorboard: folder for event files. config: text that reproduces
-    the run, written beside the weights. group: the processes.
+    encoder, value_encoder: names or files of SAMs, see `initial_mmpm`. text_encoder: folder, see `sgmg_task`. inputs:
+    fingerprints of all that the run is made from, which have to be the same when it goes on. tensorboard: folder for
+    event files. config: text that reproduces the run, written beside the weights. group: the processes.
     """
 
     encoder: str | None = None
@@ -49,6 +56,7 @@ class Surroundings:
     tensorboard: Path | None = None
     config: str = ""
     group: Group = ALONE
+    text_encoder: Path | None = None
 
 
 def train(
@@ -72,7 +80,7 @@ def train(
     around = around or Surroundings()
     check(settings, output, overwrite)
     group, device = around.group, clips.generator.device
-    task = make_task(settings, init, device, around.encoder, around.value_encoder)
+    task = make_task(settings, init, device, around.encoder, around.value_encoder, around.text_encoder)
     trainer = Trainer(
         task,
         clips,
@@ -114,7 +122,7 @@ def _validated(task: Task, validation: Validation | None) -> Callable[[dict[str,
     if validation is None:
         return None
     if not isinstance(task, MMPMTask):
-        raise UsageError("--validate propagates masks, which this model does not", "leave --validate out")
+        raise UsageError("--validate is for mmpm-... models", "leave it out, and score with mugvos evaluate")
     config = task.model.config
     return lambda state: validation.score(config, state)
 
@@ -144,6 +152,7 @@ def make_task(
     device: torch.device,
     encoder: str | None = None,
     value_encoder: str | None = None,
+    text_encoder: Path | None = None,
 ) -> Task:
     """The model that the settings name, with seeded random weights or those it begins with, and how it is trained."""
     with torch.random.fork_rng(devices=[]):
@@ -152,6 +161,12 @@ def make_task(
             if encoder is not None or value_encoder is not None:
                 raise UsageError(f"--encoder is for mmpm-... models, not for {settings.model}", "give it as --init")
             task: Task = _sam_task(settings, init, device)
+        elif settings.model in SGMG_CONFIGS:
+            task = sgmg_task(settings, init, device, encoder, text_encoder)
+        elif settings.model in RECIPES:
+            if value_encoder is not None:
+                raise UsageError(f"--value-encoder is for mmpm-... models, not for {settings.model}", "leave it out")
+            task = _label_task(settings, init, device, encoder)
         else:
             task = MMPMTask(initial_mmpm(settings, init, encoder, value_encoder).to(device), settings)
     if settings.compile and device.type != "cuda":
@@ -159,6 +174,12 @@ def make_task(
     if settings.compile:
         compile_parts(task.model)
     return task
+
+
+def _label_task(settings: TrainSettings, init: Path | None, device: torch.device, encoder: str | None) -> Task:
+    if settings.model == BMVOS_MODEL:
+        return BMVOSTask(initial_bmvos(settings, init, encoder).to(device), settings)
+    return MAVOSTask(initial_mavos(settings, init, encoder).to(device), settings)
 
 
 def _sam_task(settings: TrainSettings, init: Path | None, device: torch.device) -> SAMTask:
@@ -184,13 +205,17 @@ def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def check(settings: TrainSettings, output: Path, overwrite: bool) -> None:
     """What can be told before any data is read: UsageError for an unknown model, OutputError for an unfit output."""
-    names = [*CONFIGS, *SAM_CONFIGS]
+    names = [*CONFIGS, *SAM_CONFIGS, *SGMG_CONFIGS, *RECIPES]
     if settings.model not in names:
         near = difflib.get_close_matches(settings.model, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}"
         raise UsageError(f"no model that can be trained is called {settings.model!r}", hint)
+    if settings.model in SGMG_CONFIGS:
+        check_settings(settings)
     if settings.model in SAM_CONFIGS and settings.stage:
         raise UsageError(f"--stage {settings.stage} is for mmpm-... models, not for {settings.model}", "leave it out")
+    if settings.model == BMVOS_MODEL and settings.objects > 1:
+        raise UsageError(f"--objects {settings.objects}: bmvos learns from one object a clip", "leave --objects out")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder", "name a file, such as model.safetensors")
     if output.exists() and not overwrite:

@@ -7,8 +7,8 @@ from engine.errors import UsageError
 from engine.training.motion import MotionRange
 from engine.training.synthesis import SynthesisConfig
 
-Schedule = Literal["cosine", "constant", "steps"]
-SCHEDULES = ("cosine", "constant", "steps")
+Schedule = Literal["cosine", "constant", "steps", "poly"]
+SCHEDULES = ("cosine", "constant", "steps", "poly")
 PRECISIONS = ("fp32", "bf16", "fp16")
 STAGES = ("", "static", "video")
 
@@ -18,7 +18,8 @@ class TrainSettings:
     """A run: what is trained (`model`), for how long, how fast, on what kind of clips.
 
     batch: clips a process and micro-step; one optimizer step takes batch x accumulate x processes of them.
-    schedule: after the warm-up half a cosine down to `final_rate`, no change, or a tenth at each of `milestones`.
+    schedule: after the warm-up half a cosine down to `final_rate`, no change, a tenth at each of `milestones`, or a
+    polynomial of power 0.9 down to `final_rate`, where the warm-up begins too.
     clip_norm: largest norm of the gradient, 0 for no bound. precision: fp32, or autocast to bf16 or fp16.
     hard_from, hard_to: steps between which the share of pixels that count falls from all to the hardest 15 %.
     deep_probability: chance that a later frame's value encoder updates the hidden state (docs/train.md).
@@ -26,7 +27,9 @@ class TrainSettings:
     freeze_encoder: the image encoder keeps its weights and its statistics.
     stage: "static" or "video" of the paper, "" for neither. objects: most tracks followed at once in one clip.
     min_score: tracks whose score is lower in any frame of a clip are left out of it; NaN counts as known to be good.
-    targets, rounds: masks a picture and rounds of correction after the first prompt, of promptable models.
+    targets, rounds: masks a picture and at most so many rounds of correction after the first prompt, of promptable
+        models; step s has s modulo (rounds + 1) of them.
+    augment: show clips in other sizes, crops, colours and mirrored, of models that read sentences.
     log_every, validate_every, checkpoint_every: steps between rows of the metrics, validations (0: none), checkpoints.
     """
 
@@ -54,6 +57,7 @@ class TrainSettings:
     targets: int = 4
     rounds: int = 1
     seed: int = 0
+    augment: bool = True
     log_every: int = 10
     validate_every: int = 0
     checkpoint_every: int = 200

@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from engine.errors import UsageError
+from engine.training.recipes import recipe
 from engine.training.settings import STAGES, TrainSettings
 from engine.training.synthesis import SynthesisConfig
 
@@ -44,14 +45,16 @@ STAGE_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def settings_for(stage: str, given: Mapping[str, Any]) -> TrainSettings:
-    """Settings of a run: what is given and not None, else what the stage says, else what TrainSettings says.
+    """Settings of a run: what is given and not None, else what the model's recipe or the stage says, else what
+    TrainSettings says.
 
     given: by the names of TrainSettings, and `size` and `frames` of the clips. Raises UsageError for values that make
     no sense.
     """
     if stage not in STAGES:
         raise UsageError(f"--stage {stage}", f"use one of {', '.join(filter(None, STAGES))}")
-    values = STAGE_DEFAULTS[stage] | {name: value for name, value in given.items() if value is not None}
+    usual = recipe(str(given.get("model")), stage, given) or STAGE_DEFAULTS[stage]
+    values = usual | {name: value for name, value in given.items() if value is not None}
     clips = {name: values.pop(name) for name in ("size", "frames") if name in values}
     known = {field.name for field in fields(TrainSettings)}
     assert values.keys() <= known, values.keys() - known

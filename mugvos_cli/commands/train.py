@@ -8,6 +8,7 @@ from mugvos_cli import console
 from mugvos_cli import train_options as o
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.options import Device, Overwrite, Precision
+from mugvos_cli.text_options import TextEncoder
 
 if TYPE_CHECKING:
     from engine.training.distributed import Group
@@ -25,7 +26,9 @@ def train(
     init: o.Init = None,
     encoder: o.Encoder = None,
     value_encoder: o.ValueEncoder = None,
+    text_encoder: TextEncoder = None,
     freeze_encoder: o.FreezeEncoder = None,
+    augment: o.Augment = None,
     steps: o.Steps = None,
     batch: o.Batch = None,
     accumulate: o.Accumulate = None,
@@ -59,7 +62,7 @@ def train(
     precision: Precision = "auto",
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a mask propagation model, or a promptable one.
+    """Train a mask propagation model, a promptable one, or one that reads sentences (sgmg-...).
 
     Clips are made on the fly from pictures (regions cut out, moved, bent, occluded) or taken from videos with masks.
     A killed run goes on from its last checkpoint when the same command is given again. Under torchrun each process
@@ -71,8 +74,10 @@ def train(
         mugvos train --stage static --model mmpm-vit-b --encoder sam-vit-b --data DUTS-TR/ -o stage1.safetensors
         mugvos train --config better.safetensors.toml --seed 1 -o other.safetensors
     """
+    model = "sgmg-t" if model == "sgmg" else model
     given = {name: value for name, value in locals().items() if name not in _NO_SETTINGS}
-    places = {"data": data, "videos": videos, "init": init, "encoder": encoder, "value_encoder": value_encoder}
+    places: dict[str, Any] = {"data": data, "videos": videos, "init": init, "text_encoder": text_encoder}
+    places |= {"encoder": encoder, "value_encoder": value_encoder}
     checked = {"validate": validate, "validate_videos": validate_videos, "validate_frames": validate_frames}
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # hints of torch.distributed to its developers
     from engine.runtime.allocator import tune_allocator
@@ -91,10 +96,29 @@ def train(
 
 _NAMES = {"lr": "learning_rate", "final_lr": "final_rate", "milestone": "milestones"}
 _NO_SETTINGS = {
-    *("data", "output", "config", "stage", "videos", "init", "encoder", "value_encoder", "validate"),
-    *("validate_videos", "validate_every", "validate_frames", "tensorboard", "device", "precision", "overwrite"),
+    *("data", "output", "config", "stage", "videos", "init", "encoder", "value_encoder", "text_encoder"),
+    *(
+        "validate",
+        "validate_videos",
+        "validate_every",
+        "validate_frames",
+        "tensorboard",
+        "device",
+        "precision",
+        "overwrite",
+    ),
 }
-_PLACES = ("data", "output", "videos", "init", "encoder", "value_encoder", "validate", "validate_videos")
+_PLACES = (
+    "data",
+    "output",
+    "videos",
+    "init",
+    "encoder",
+    "value_encoder",
+    "text_encoder",
+    "validate",
+    "validate_videos",
+)
 
 
 def _settings(
@@ -110,13 +134,16 @@ def _settings(
     """Every number of the run."""
     from engine.models.mmpm.config import CONFIGS
     from engine.runtime.precision import resolve_precision
+    from engine.training.recipes import RECIPES, freezes_encoder
     from engine.training.stages import settings_for
 
     values = {_NAMES.get(name, name): value for name, value in given.items()}
     values["milestones"] = tuple(values["milestones"] or ()) or None
     if values["freeze_encoder"] is None:
+        learned = encoder is not None or init is not None
         published = given["model"] in CONFIGS and CONFIGS[given["model"]].form == "vit"
-        values["freeze_encoder"] = encoder is not None or (published and init is not None)
+        of_mmpm = encoder is not None or (published and init is not None)
+        values["freeze_encoder"] = freezes_encoder(given["model"], learned) if given["model"] in RECIPES else of_mmpm
     values["precision"] = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}[
         str(resolve_precision(precision, device)).removeprefix("torch.")
     ]
@@ -155,7 +182,7 @@ def _around(
     from engine.errors import UsageError
     from engine.runtime.precision import resolve_precision
     from engine.store import open_source
-    from engine.training.inputs import fingerprints
+    from engine.training.inputs import fingerprint, fingerprints
     from engine.training.run import Surroundings
     from engine.training.validation import Validation
 
@@ -170,7 +197,12 @@ def _around(
         raise UsageError("--validate-videos without --validate", "name the masks to validate on")
     weights = {name: places[name] for name in ("init", "encoder", "value_encoder")}
     inputs = fingerprints(places["data"], places["videos"], checked["validate"], **weights)
-    return Surroundings(places["encoder"], places["value_encoder"], inputs, validation, tensorboard, text, group)
+    reads = places["text_encoder"]
+    if reads is not None and reads.exists():
+        inputs["text_encoder"] = fingerprint(reads)
+    return Surroundings(
+        places["encoder"], places["value_encoder"], inputs, validation, tensorboard, text, group, places["text_encoder"]
+    )
 
 
 def _run(
@@ -186,7 +218,7 @@ def _run(
 
     check(settings, output, overwrite)
     console.info(f"reading {', '.join(places['data'])}")
-    clips = open_data(places["data"], settings, device, places["videos"], around.group)
+    clips = open_data(places["data"], settings, device, places["videos"], around.group, around.text_encoder)
     named = {name: value for name, value in places.items() if name != "data" and value is not None}
     made: dict[str, object] = {name: Path(value).name for name, value in named.items()}
     made["data"] = [Path(name).name for name in places["data"]]

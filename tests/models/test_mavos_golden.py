@@ -8,8 +8,10 @@ from mavos_golden import PUBLISHED, case, drawn, golden_network, largest, manife
 from engine.models.mavos.config import CONFIGS
 from engine.models.mavos.engines import aggregated, counts, one_hot
 from engine.models.mavos.gated_propagation import Tokens
+from engine.models.mavos.losses import IGNORED, hardest_cross_entropy, sample_loss, soft_jaccard
 from engine.models.mavos.network import MAVOS, suppressed
 from engine.models.mavos.preprocess import network_size, prepared
+from engine.models.mmpm.losses import kept_fraction
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -145,3 +147,21 @@ def test_engines_share_labels_out_and_put_scores_together():
     assert largest(shares[0], arrays["split0"][0, 0]) == largest(shares[1], arrays["split1"][0, 0]) == 0
     assert counts(12) == arrays["split_counts"].tolist() == [10, 2]
     assert counts(20) == [10, 10]
+
+
+def test_losses():
+    arrays = case("losses")
+    scores = [2 * x[0] for x in drawn(107, (1, 4, 33, 41), (1, 3, 33, 41))]
+    generator = np.random.RandomState(107)
+    for shape in ((1, 4, 33, 41), (1, 3, 33, 41)):
+        generator.standard_normal(shape)
+    labels = [torch.from_numpy(generator.randint(0, n, (1, 33, 41)))[0] for n in (4, 3)]
+    labels[0][:5, :6] = IGNORED
+    pairs = list(zip(scores, labels, strict=True))
+    for step in (0, 10_000, 25_000, 50_000, 90_000):
+        kept = kept_fraction(step, 0, 50_000)
+        found = torch.stack([hardest_cross_entropy(score, label, kept) for score, label in pairs])
+        assert largest(found, arrays[f"ce_step{step}"]) < 1e-5
+    assert largest(torch.stack([soft_jaccard(*pair) for pair in pairs]), arrays["soft_jaccard"]) < 1e-5
+    both = torch.stack([sample_loss(*pair, kept_fraction(25_000, 0, 50_000)) for pair in pairs])
+    assert largest(both, arrays["total_step25000"]) < 1e-5
