@@ -68,9 +68,10 @@ class ConvEncoder(nn.Module):
         f16 = self.layer16(f8)
         context = self.top(f16)
         if self.deep:
-            context = context + _resized(self.top32(self.layer32(f16)), context)
-        return Features(self.out(convolve(self.lateral, f8, plus=_resized(context, f8))), (f4, f2))
+            context = context + resized(self.top32(self.layer32(f16)), context)
+        return Features(self.out(convolve(self.lateral, f8, plus=resized(context, f8))), (f4, f2))
 
 
-def _resized(x: Tensor, like: Tensor) -> Tensor:
+def resized(x: Tensor, like: Tensor) -> Tensor:
+    """Bilinearly to the sides of another map."""
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

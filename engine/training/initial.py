@@ -49,7 +49,9 @@ def initial_mmpm(
     elif config.form == "vit" and (sam is not None or value_encoder is not None):
         _begin_values(network, config, _value_source(config, sam, value_encoder))
     if sam is not None:
-        network.image_encoder.load_state_dict(sam[0].image_encoder.state_dict())
+        # SAM's convolutional encoder has one layer more, for its own decoder.
+        own = network.image_encoder.state_dict()
+        network.image_encoder.load_state_dict({k: v for k, v in sam[0].image_encoder.state_dict().items() if k in own})
     if settings.freeze_encoder:
         network.image_encoder.requires_grad_(False)
     return network

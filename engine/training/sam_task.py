@@ -1,8 +1,9 @@
 """SAM in training: interactive rounds of prompts and corrections (Segment Anything, section 3 and appendix A).
 
 The first prompt of every mask is a point or a box; each later round adds a point where the prediction is wrong and
-shows the decoder its last mask. A point is answered by the best of three masks, a box and every later round by the
-single mask; the other answer of the first round counts a little. The quality head learns the true IoU of all four.
+shows the decoder its last mask. A box and every later round are answered by the single mask. A point may mean any
+region that it lies in, and several people drew several: each of them is to be met by one of three masks. The other
+answer of the first round counts a little. The quality head learns the true IoU of all four.
 """
 
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ class Prompts(NamedTuple):
 
 
 class SAMTask:
-    """Batches are images (B, 3, S, S) in [0, 1] and masks (B, K, S, S) in {0, 1}; S is the input side of `model`."""
+    """Batches are Scenes, whose side is the input side of `model`."""
 
     draws_per_clip = True
 
@@ -44,24 +45,32 @@ class SAMTask:
         self.settings = settings
 
     def step(self, batch: tuple[Tensor, ...], generator: torch.Generator, step: int) -> Outcome:
-        """All rounds of all masks of the batch; `iou` is that of the answers to the first prompts."""
-        images, masks = batch
+        """All rounds of all masks of the batch; `iou` is that of the answers to the first prompts.
+
+        Steps take turns with no, one, ... and `rounds` corrections, which costs half of what as many each time would.
+        """
+        images, masks, layers = batch
         truth = masks.flatten(0, 1)
-        small = (F.avg_pool2d(truth.unsqueeze(1), self.config.stride // 4)[:, 0] > 0.5).float()
+        coarser = self.config.stride // 4
+        small = (F.avg_pool2d(truth.unsqueeze(1), coarser)[:, 0] > 0.5).float()
         image = (images * 255 - self.model.pixel_mean) / self.model.pixel_std
         embedding = self.model.image_encoder(image.contiguous()).repeat_interleave(masks.shape[1], 0)
         boxed = torch.rand(len(truth), generator=generator, device=truth.device) < 0.5
         prompts = first_prompts(truth, boxed, generator)
         logits, quality = self._answer(embedding, prompts, None)
-        loss, answer = judge_first(logits, quality, small, boxed)
+        meant = regions_under(prompts.points[:, 0], layers.repeat_interleave(masks.shape[1], 0), coarser)
+        loss, answer = judge_first(logits, quality, small, boxed, meant)
         first = _iou(answer.detach(), small).mean().item()
-        for _ in range(self.settings.rounds):
+        rounds = step % (1 + self.settings.rounds)
+        for _ in range(rounds):
             prompts = corrected(prompts, answer.detach(), truth, generator)
             logits, quality = self._answer(embedding, prompts, answer.detach())
             answer = logits[:, :1]
-            loss = loss + _mask_losses(answer, small)[:, 0] + _quality_loss(answer, quality[:, :1], small)
+            loss = (
+                loss + _mask_losses(answer, small.unsqueeze(1))[:, 0, 0] + _quality_loss(answer, quality[:, :1], small)
+            )
         last = _iou(answer.detach(), small).mean().item()
-        return Outcome(loss.mean() / (1 + self.settings.rounds), first, {"corrected IoU": last})
+        return Outcome(loss.mean() / (1 + rounds), first, {"corrected IoU": last})
 
     def description(self) -> dict[str, Any]:
         """Kind and sizes."""
@@ -71,7 +80,7 @@ class SAMTask:
         """Logits (P, 4, h, w) and quality (P, 4); shown: the last logits (P, 1, h, w), if there were any."""
         encoder = self.model.prompt_encoder
         if shown is None:
-            dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand_as(embedding)
+            dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(len(embedding), -1, *embedding.shape[2:])
         else:
             dense = encoder.mask_downscaling(shown)
         if isinstance(encoder, DrawnPromptEncoder):
@@ -109,24 +118,44 @@ def prompt_tokens(encoder: PromptEncoder, prompts: Prompts) -> Tensor:
     return torch.cat([tokens, more], 1)
 
 
-def judge_first(logits: Tensor, quality: Tensor, truth: Tensor, boxed: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss (P,) of a first round, and the answer (P, 1, h, w): a box's single mask, a point's best of three."""
-    each = _mask_losses(logits, truth)
-    best, which = each[:, 1:].min(1)
-    wanted, other = torch.where(boxed, each[:, 0], best), torch.where(boxed, best, each[:, 0])
+def regions_under(points: Tensor, layers: Tensor, coarser: int) -> Tensor:
+    """The region of each label map (P, n, S, S) that a point (P, 2) lies in: (P, n, S / c, S / c) in {0, 1}.
+
+    Empty where the label is 0.
+    """
+    x, y = points.long().unbind(1)
+    label = layers[torch.arange(len(points), device=points.device), :, y, x][:, :, None, None]
+    middle = coarser // 2
+    return ((layers[..., middle::coarser, middle::coarser] == label) & (label > 0)).float()
+
+
+def judge_first(logits: Tensor, quality: Tensor, truth: Tensor, boxed: Tensor, meant: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss (P,) of a first round, and the answer (P, 1, h, w): a box's single mask, a point's best of three.
+
+    truth (P, h, w): the region that was asked for. meant (P, n, h, w): all that a point may mean, or empty ones.
+    """
+    each = _mask_losses(logits, torch.cat([truth.unsqueeze(1), meant], 1))
+    best, which = each[:, 1:, 0].min(1)
+    there = meant.flatten(2).any(2).float()
+    of_meant = (each[:, 1:, 1:].amin(1) * there).sum(1) / there.sum(1).clamp(min=1)
+    pointed = torch.where(there.any(1), of_meant, best)
+    wanted, other = torch.where(boxed, each[:, 0, 0], pointed), torch.where(boxed, best, each[:, 0, 0])
     index = torch.where(boxed, 0, which + 1)
     answer = logits[torch.arange(len(logits), device=logits.device), index].unsqueeze(1)
     return wanted + SECONDARY * other + _quality_loss(logits, quality, truth), answer
 
 
 def _mask_losses(logits: Tensor, truth: Tensor) -> Tensor:
-    """Focal (gamma 2) and dice loss of every mask: logits (P, n, h, w), truth (P, h, w) -> (P, n)."""
-    target = truth.unsqueeze(1).expand_as(logits)
-    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    chance = torch.exp(-entropy)
-    focal = ((1 - chance) ** 2 * entropy).mean((2, 3))
-    soft = logits.sigmoid()
-    dice = 1 - (2 * (soft * target).sum((2, 3)) + 1) / (soft.sum((2, 3)) + target.sum((2, 3)) + 1)
+    """Focal (gamma 2) and dice loss of every mask with every truth: (P, n, h, w), (P, m, h, w) -> (P, n, m).
+
+    A pixel's focal loss is one of two numbers, whichever the truth is, so that all pairs are two matrix products.
+    """
+    x, t = logits.flatten(2), truth.flatten(2).transpose(1, 2)
+    p = x.sigmoid()
+    inside, outside = (1 - p).square() * F.softplus(-x), p.square() * F.softplus(x)
+    with torch.autocast(x.device.type, enabled=False):
+        focal = ((inside - outside) @ t + outside.sum(2, keepdim=True)) / x.shape[2]
+        dice = 1 - (2 * p @ t + 1) / (p.sum(2, keepdim=True) + t.sum(1, keepdim=True) + 1)
     return FOCAL_WEIGHT * focal + dice
 
 

@@ -1,25 +1,41 @@
 """Single pictures with several masks each, the raw material of promptable segmentation.
 
-Half of the pictures are crops of real ones with regions of their partitions, as people drew them at whatever
-granularity; the others are composed of layers, with whole objects, their parts and regions behind them as masks.
+Most pictures are views of real ones with regions of their partitions, as people drew them at whatever granularity; the
+others are composed of layers, with whole objects, their parts and regions behind them as masks.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from engine.training.photometry import film
-from engine.training.pictures import HEIGHT, WIDTH, PicturePool
+from engine.training.pictures import PicturePool
 from engine.training.synthesis import SynthesisConfig, Synthesizer
+from engine.training.views import draw_views
 
 SMALLEST_VISIBLE = 0.004
-NATURAL_SHARE = 0.65
+NATURAL_SHARE = 0.8
+LAYERS = 8
+BEYOND = (0.485, 0.456, 0.406)
+"""Colour outside of a picture: the mean that SAM's normalisation turns into 0, which is what it pads with."""
+
+
+class Scenes(NamedTuple):
+    """Pictures (B, 3, S, S) in [0, 1], masks (B, K, S, S) in {0, 1}, and everything that a point may mean.
+
+    layers int16 (B, LAYERS, S, S): label maps, of people's partitions or of one visible layer each; 0 is nothing.
+    """
+
+    images: Tensor
+    masks: Tensor
+    layers: Tensor
 
 
 class SceneSource:
-    """Batches of pictures (B, 3, S, S) in [0, 1] and `targets` masks of each (B, K, S, S) in {0, 1}."""
+    """Batches of pictures with `targets` masks each."""
 
     def __init__(
         self, config: SynthesisConfig, targets: int, pool: PicturePool | None, generator: torch.Generator
@@ -30,16 +46,15 @@ class SceneSource:
         self._pool = pool if pool is not None and len(pool.regions) else None
         self._layers = Synthesizer(replace(config, frames=1), pool, generator)
 
-    def batch(self, pictures: int) -> tuple[Tensor, Tensor]:
+    def batch(self, pictures: int) -> Scenes:
         """Every mask covers at least 0.4 % of its picture; one mask may come up twice."""
         natural = int((self._uniform(pictures) < NATURAL_SHARE).sum()) if self._pool is not None else 0
         parts = [self._natural(natural)] if natural else []
         if natural < pictures:
             parts.append(self._composed(pictures - natural))
-        images, masks = (torch.cat(part) for part in zip(*parts, strict=True))
-        return film(images.unsqueeze(1), self.generator)[:, 0], masks
+        return Scenes(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
-    def _composed(self, count: int) -> tuple[Tensor, Tensor]:
+    def _composed(self, count: int) -> Scenes:
         """Layers over each other; the candidates are every layer's visible whole and visible part."""
         canvases = self._layers.canvases(count)
         grids = self._layers.grids(count, canvases.shape[1])[:, :, 0]
@@ -58,52 +73,37 @@ class SceneSource:
             True  # the first layer's whole is the background: visible somewhere, if all else fails
         )
         chosen = torch.multinomial(usable.float(), self.targets, replacement=True, generator=self.generator)
-        return image, visible.gather(1, chosen[:, :, None, None].expand(-1, -1, self._size, self._size))
+        masks = visible.gather(1, chosen[:, :, None, None].expand(-1, -1, self._size, self._size))
+        return Scenes(self._filmed(image), masks, _filled(visible * usable[:, :, None, None]))
 
-    def _natural(self, count: int) -> tuple[Tensor, Tensor]:
-        """Crops of pictures, turned and mirrored a little, with regions of random partitions."""
+    def _natural(self, count: int) -> Scenes:
+        """Views of pictures with regions of random partitions."""
         assert self._pool is not None
-        partition = self._integers(len(self._pool.partitions), count)
-        owner = self._pool.owner[partition]
-        grid = self._crops(count)
+        owner = self._pool.owner[self._integers(len(self._pool.partitions), count)]
+        grid, outside = draw_views(count, self._size, self.generator)
         images = F.grid_sample(
             self._pool.images[owner].float() / 255, grid, padding_mode="reflection", align_corners=False
         )
-        masks = [self._regions(int(picture), grid[i : i + 1]) for i, picture in enumerate(owner)]
-        return images, torch.stack(masks)
+        beyond = torch.tensor(BEYOND, device=images.device).view(1, 3, 1, 1)
+        images = torch.where(outside[:, None], beyond, self._filmed(images))
+        layers = [self._partitions(int(o), grid[i : i + 1]) * ~outside[i] for i, o in enumerate(owner)]
+        masks = torch.stack([self._regions(labels) for labels in layers])
+        return Scenes(images, masks, torch.cat([_filled(labels[None]) for labels in layers]))
 
-    def _crops(self, count: int) -> Tensor:
-        """Sampling grids (B, S, S, 2): squares of half to all of the height, turned up to 0.2 rad, some mirrored."""
-        half = 0.5 + 0.6 * self._uniform(count)
-        aspect = torch.exp(0.5 * (self._uniform(count) - 0.5))
-        angle = 0.4 * (self._uniform(count) - 0.5)
-        mirror = (self._uniform(count) < 0.5).float() * 2 - 1
-        half_x, half_y = half * HEIGHT / WIDTH * aspect, half / aspect
-        centre_x = (self._uniform(count) * 2 - 1) * (1 - half_x).clamp(min=0)
-        centre_y = (self._uniform(count) * 2 - 1) * (1 - half_y).clamp(min=0)
-        cos, sin = angle.cos(), angle.sin()
-        rows = torch.stack(
-            [
-                torch.stack([mirror * half_x * cos, -half_x * sin, centre_x], 1),
-                torch.stack([mirror * half_y * sin, half_y * cos, centre_y], 1),
-            ],
-            1,
-        )
-        return F.affine_grid(rows, [count, 3, self._size, self._size], align_corners=False)
+    def _filmed(self, images: Tensor) -> Tensor:
+        return film(images.unsqueeze(1), self.generator)[:, 0]
 
-    def _regions(self, picture: int, grid: Tensor) -> Tensor:
-        """Regions (K, S, S) of one picture under its grid (1, S, S, 2), larger ones a little more often."""
+    def _partitions(self, picture: int, grid: Tensor) -> Tensor:
+        """All partitions of one picture under its grid (1, S, S, 2): int16 (n, S, S)."""
         assert self._pool is not None
-        mine = torch.nonzero(self._pool.owner == picture)[:, 0]
-        drawn = mine[self._integers(len(mine), self.targets)]
-        labels = F.grid_sample(
-            self._pool.partitions[drawn].unsqueeze(0).float(),
-            grid,
-            mode="nearest",
-            padding_mode="reflection",
-            align_corners=False,
-        )[0].long()
-        return torch.stack([self._region(plane) for plane in labels])
+        mine = self._pool.partitions[self._pool.owner == picture].unsqueeze(0).float()
+        labels = F.grid_sample(mine, grid, mode="nearest", padding_mode="reflection", align_corners=False)
+        return labels[0].to(torch.int16)
+
+    def _regions(self, layers: Tensor) -> Tensor:
+        """Regions (K, S, S) of label maps (n, S, S), larger ones a little more often."""
+        drawn = self._integers(len(layers), self.targets)
+        return torch.stack([self._region(plane) for plane in layers[drawn].long()])
 
     def _region(self, labels: Tensor) -> Tensor:
         """One region of a label map (S, S), drawn by the square root of its area."""
@@ -119,3 +119,8 @@ class SceneSource:
 
     def _integers(self, high: int, count: int) -> Tensor:
         return torch.randint(high, (count,), generator=self.generator, device=self.generator.device)
+
+
+def _filled(layers: Tensor) -> Tensor:
+    """Label maps (B, n, S, S) as int16 (B, LAYERS, S, S), with empty ones behind or the last ones left out."""
+    return F.pad(layers[:, :LAYERS].to(torch.int16), (0, 0, 0, 0, 0, max(0, LAYERS - layers.shape[1])))

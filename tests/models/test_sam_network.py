@@ -61,6 +61,8 @@ def test_the_configuration_survives_its_plain_form() -> None:
         assert SAMConfig.from_dict(config.as_dict()) == config
     with pytest.raises(CheckpointError, match="damaged"):
         SAMConfig.from_dict({"name": "x", "colour": 3})
+    with pytest.raises(CheckpointError, match="drawn prompts"):
+        SAMConfig.from_dict({"name": "x", "drawn_prompts": True})
 
 
 def test_decoding_a_batch_equals_segment_anything_image_by_image() -> None:

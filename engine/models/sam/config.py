@@ -20,6 +20,7 @@ class SAMConfig:
     predicted_iou, stability, stability_offset: what its masks have to pass where nobody asks for something else; how
     sharp logits are, and what predicted IoU means, belongs to a model.
     embed_dim, depth, num_heads, global_attn_indexes, window_size: of the ViT; widths: of the convolutional encoder.
+    fine: features at half the stride that travel with the embedding. prompted_widths: of the U-Net for drawn prompts.
     """
 
     name: str
@@ -39,6 +40,12 @@ class SAMConfig:
     global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
     window_size: int = 14
     widths: tuple[int, ...] = field(default=())
+    fine: int = 0
+    prompted_widths: tuple[int, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if self.drawn_prompts and not (self.fine > 0 and len(self.prompted_widths) == 3):
+            raise ValueError("drawn prompts, but no widths for what sees them")
 
     @property
     def grid(self) -> int:
@@ -70,7 +77,7 @@ CONFIGS: dict[str, SAMConfig] = {
         SAMConfig(
             "sam-tiny",
             "conv",
-            image_side=384,
+            image_side=320,
             stride=8,
             prompt_dim=128,
             mlp_dim=512,
@@ -79,6 +86,8 @@ CONFIGS: dict[str, SAMConfig] = {
             stability=0.5,
             stability_offset=0.1,
             widths=(32, 64, 128, 192, 256),
+            fine=16,
+            prompted_widths=(64, 96, 128),
         ),
     )
 }

@@ -15,8 +15,11 @@ def decode(
 ) -> tuple[Tensor, Tensor]:
     """Masks and their predicted IoU for P prompts.
 
-    embedding (P, C, h, w), position (1, C, h, w), sparse (P, tokens, C), dense (P, C, h, w), with its planes for a
-    DrawnMaskDecoder -> logits (P, 4, 4h, 4w), the single mask first, and predicted IoU (P, 4).
+    embedding (P, C, h, w), position (1, C, h, w), sparse (P, tokens, C), dense (P, C, h, w); for a DrawnMaskDecoder the
+    embedding with its fine features and the dense one with its planes -> logits (P, 4, 4h, 4w), the single mask first,
+    and predicted IoU (P, 4).
     """
-    source = decoder.source(embedding, dense) if isinstance(decoder, DrawnMaskDecoder) else embedding + dense
-    return decode_source(decoder, source, position, sparse)
+    if not isinstance(decoder, DrawnMaskDecoder):
+        return decode_source(decoder, embedding + dense, position, sparse)
+    coarse, fine = decoder.split(embedding)
+    return decode_source(decoder, decoder.source(coarse, dense), position, sparse, fine)

@@ -2,7 +2,8 @@
 
 Each prompt's planes (DrawnPromptEncoder) say where to look; the projected image embedding, averaged there, is a
 prototype. The cosine of every position with each prototype, in several groups of channels, joins the planes on their
-way into the image side of segment-anything's decoder, which is otherwise as it was.
+way into a small U-Net, whose result is added to the image side of segment-anything's decoder. Masks are upscaled with
+finer features of the picture beside them, which travel as further channels of the embedding.
 """
 
 import torch
@@ -11,18 +12,27 @@ from segment_anything.modeling import MaskDecoder
 from torch import Tensor, nn
 
 from engine.models.sam.prompt_encoder import PLANES
+from engine.models.sam.prompted_net import PromptedNet
+from engine.nn.conv_encoder import NormBlock
+from engine.nn.packed import convolve
 
 PROTOTYPES = 5
 GROUPS = 4
 
 
-def decode_source(decoder: MaskDecoder, source: Tensor, position: Tensor, sparse: Tensor) -> tuple[Tensor, Tensor]:
-    """Image sides (P, C, h, w), positions (1, C, h, w), tokens (P, t, C) -> logits (P, 4, 4h, 4w), quality (P, 4)."""
+def decode_source(
+    decoder: MaskDecoder, source: Tensor, position: Tensor, sparse: Tensor, fine: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Image sides (P, C, h, w), positions (1, C, h, w), tokens (P, t, C) -> logits (P, 4, 4h, 4w), quality (P, 4).
+
+    fine (P or 1, C / 4, 2h, 2w): what a DrawnMaskDecoder adds at half the stride.
+    """
     prompts, channels, height, width = source.shape
     output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
     tokens = torch.cat([output.expand(prompts, -1, -1), sparse], 1)
-    states, source = decoder.transformer(source, position.expand(prompts, -1, -1, -1), tokens)
-    upscaled = decoder.output_upscaling(source.transpose(1, 2).reshape(prompts, channels, height, width))
+    states, keys = decoder.transformer(source, position.expand(prompts, -1, -1, -1), tokens)
+    keys = keys.transpose(1, 2).reshape(prompts, channels, height, width)
+    upscaled = decoder.output_upscaling(keys) if fine is None else decoder.upscale(keys, fine)
     mask_states = states[:, 1 : 1 + decoder.num_mask_tokens].unbind(1)
     weights = torch.stack([mlp(x) for mlp, x in zip(decoder.output_hypernetworks_mlps, mask_states, strict=True)], 1)
     logits = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
@@ -30,29 +40,49 @@ def decode_source(decoder: MaskDecoder, source: Tensor, position: Tensor, sparse
 
 
 class DrawnMaskDecoder(MaskDecoder):
-    """segment-anything's mask decoder with a way in for planes."""
+    """segment-anything's mask decoder with a way in for planes and for fine features.
 
-    def __init__(self, transformer_dim: int, transformer: nn.Module, iou_head_hidden_dim: int) -> None:
+    The embedding (B, C + 4F, h, w) holds the image embedding and, unshuffled, F features at half its stride.
+    """
+
+    def __init__(
+        self,
+        transformer_dim: int,
+        transformer: nn.Module,
+        iou_head_hidden_dim: int,
+        prompted_widths: tuple[int, ...],
+        fine: int,
+    ) -> None:
         super().__init__(
             transformer_dim=transformer_dim, transformer=transformer, iou_head_hidden_dim=iou_head_hidden_dim
         )
-        width = transformer_dim // 2
-        self.drawn_key = nn.Conv2d(transformer_dim, width, 1)
-        self.drawn = nn.Sequential(
-            nn.Conv2d(PLANES + PROTOTYPES * GROUPS, width, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(width, transformer_dim, 1),
-        )
+        self.drawn_key = nn.Conv2d(transformer_dim, transformer_dim // 2, 1)
+        self.seen = nn.Conv2d(transformer_dim, prompted_widths[0], 1)
+        self.drawn = nn.Conv2d(PLANES + PROTOTYPES * GROUPS, prompted_widths[0], 3, padding=1)
+        self.prompted = PromptedNet(prompted_widths)
+        self.added = nn.Conv2d(prompted_widths[0], transformer_dim, 1)
+        self.fine = nn.Conv2d(fine, transformer_dim // 4, 1)
+        self.refine = NormBlock(transformer_dim // 4, transformer_dim // 4)
+
+    def split(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C + 4F, h, w) -> (B, C, h, w) and what it adds at half the stride, (B, C / 4, 2h, 2w)."""
+        coarse, fine = embedding[:, : self.transformer_dim], embedding[:, self.transformer_dim :]
+        return coarse, self.fine(F.pixel_shuffle(fine, 2))
 
     def source(self, embedding: Tensor, dense: Tensor) -> Tensor:
         """The decoder's image side: embedding (P or 1, C, h, w), dense (P, C + PLANES, h, w) -> (P, C, h, w)."""
-        plain, planes = dense.split([embedding.shape[1], PLANES], 1)
-        return embedding + plain + self.added(embedding, planes)
+        plain, planes = dense.split([self.transformer_dim, PLANES], 1)
+        image = embedding + plain
+        drawn = torch.cat([planes, self.likeness(embedding, planes)], 1)
+        prompted = self.prompted(F.relu(self.drawn(drawn) + self.seen(image)))
+        return convolve(self.added, prompted, plus=image)
 
-    def added(self, embedding: Tensor, planes: Tensor) -> Tensor:
-        """What the drawn prompts add to the embedding (P or 1, C, h, w): (P, C, h, w)."""
-        added: Tensor = self.drawn(torch.cat([planes, self.likeness(embedding, planes)], 1))
-        return added
+    def upscale(self, source: Tensor, fine: Tensor) -> Tensor:
+        """Image side (P, C, h, w), fine (P or 1, C / 4, 2h, 2w) -> (P, C / 8, 4h, 4w)."""
+        double, norm, activation, double_again, last_activation = self.output_upscaling
+        x = self.refine(activation(norm(double(source))) + fine)
+        upscaled: Tensor = last_activation(double_again(x))
+        return upscaled
 
     def predict_masks(
         self,
@@ -61,10 +91,11 @@ class DrawnMaskDecoder(MaskDecoder):
         sparse_prompt_embeddings: Tensor,
         dense_prompt_embeddings: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """segment-anything's call for the prompts of one image: embedding (1, C, h, w)."""
+        """segment-anything's call for the prompts of one image: embedding (1, C + 4F, h, w)."""
         # Its own predict_masks repeats the embedding for every prompt and adds the dense one; the addition is ours.
-        source = self.source(image_embeddings, dense_prompt_embeddings)
-        return decode_source(self, source, image_pe, sparse_prompt_embeddings)
+        coarse, fine = self.split(image_embeddings)
+        source = self.source(coarse, dense_prompt_embeddings)
+        return decode_source(self, source, image_pe, sparse_prompt_embeddings, fine)
 
     def likeness(self, embedding: Tensor, planes: Tensor) -> Tensor:
         """Cosines (P, PROTOTYPES * GROUPS, h, w) with what lies under the prompts; zeros where a prompt is absent."""

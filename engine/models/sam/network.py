@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from torch import Tensor, nn
 
@@ -20,10 +21,15 @@ class ConvImageEncoder(ConvEncoder):
     def __init__(self, config: SAMConfig) -> None:
         super().__init__(config.widths, config.prompt_dim)
         self.img_size = config.image_side
+        if config.fine:
+            self.fine = nn.Conv2d(config.widths[1], config.fine, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Normalised and padded (B, 3, S, S) -> embedding (B, C, S/8, S/8)."""
-        return self.features(image).coarse
+        """Normalised and padded (B, 3, S, S) -> embedding (B, C + 4F, S/8, S/8), the fine features unshuffled."""
+        features = self.features(image)
+        if not hasattr(self, "fine"):
+            return features.coarse
+        return torch.cat([features.coarse, F.pixel_unshuffle(self.fine(features.fine[0]), 2)], 1)
 
 
 def build_sam(config: SAMConfig) -> Sam:
@@ -32,7 +38,10 @@ def build_sam(config: SAMConfig) -> Sam:
     width = config.prompt_dim
     transformer = TwoWayTransformer(depth=2, embedding_dim=width, num_heads=8, mlp_dim=config.mlp_dim)
     prompt_encoder = DrawnPromptEncoder if config.drawn_prompts else PromptEncoder
-    mask_decoder = DrawnMaskDecoder if config.drawn_prompts else MaskDecoder
+    if config.drawn_prompts:
+        decoder: MaskDecoder = DrawnMaskDecoder(width, transformer, width, config.prompted_widths, config.fine)
+    else:
+        decoder = MaskDecoder(transformer_dim=width, transformer=transformer, iou_head_hidden_dim=width)
     return Sam(
         _image_encoder(config),
         prompt_encoder(
@@ -41,7 +50,7 @@ def build_sam(config: SAMConfig) -> Sam:
             input_image_size=(config.image_side, config.image_side),
             mask_in_chans=config.mask_in_chans,
         ),
-        mask_decoder(transformer_dim=width, transformer=transformer, iou_head_hidden_dim=width),
+        decoder,
     )
 
 

@@ -13,8 +13,9 @@ from segment_anything.modeling import Sam
 from torch import Tensor
 
 from engine.models.sam.drawn_decoder import DrawnMaskDecoder
+from engine.models.sam.packing import packed_decoder, packed_encoder
 from engine.models.sam.preprocess import Geometry, network_input
-from engine.models.sam.shared_decoder import ImageSide, SharedDecoder
+from engine.models.sam.shared_decoder import Drawn, ImageSide, SharedDecoder
 from engine.models.sam.upsampling import Upsampler, upsampler
 from engine.runtime.batches import FittingBatches
 from engine.runtime.precision import autocast
@@ -52,8 +53,11 @@ class Prompter:
         self.device = sam.pixel_mean.device
         self.threshold: float = sam.mask_threshold
         self._dtype = dtype
-        self._decoder = SharedDecoder(sam.mask_decoder)
-        self._batches = FittingBatches(prompts_a_pass or (_PASS_ON_CPU if self.device.type == "cpu" else _PASS_ON_GPU))
+        on_cpu = self.device.type == "cpu"
+        self._image_encoder = packed_encoder(sam) if on_cpu else sam.image_encoder
+        self._mask_decoder = packed_decoder(sam) if on_cpu else sam.mask_decoder
+        self._decoder = SharedDecoder(self._mask_decoder)
+        self._batches = FittingBatches(prompts_a_pass or (_PASS_ON_CPU if on_cpu else _PASS_ON_GPU))
         self.encoder_calls = 0
         self.decoder_calls = 0
 
@@ -64,8 +68,9 @@ class Prompter:
         encoder = self.sam.prompt_encoder
         geometry = Geometry.of(image.shape[0], image.shape[1], self.sam.image_encoder.img_size)
         with autocast(self.device, self._dtype):
-            embedding = self.sam.image_encoder(network_input(self.sam, image, geometry))
-            side = self._decoder.image_side(embedding, encoder.no_mask_embed.weight[0], encoder.get_dense_pe())
+            embedding = self._image_encoder(network_input(self.sam, image, geometry))
+            coarse = embedding[:, : encoder.embed_dim]
+            side = self._decoder.image_side(coarse, encoder.no_mask_embed.weight[0], encoder.get_dense_pe())
         rows, columns = (4 * length for length in side.size)
         return Embedding(side, embedding, geometry, upsampler((rows, columns), geometry))
 
@@ -85,11 +90,14 @@ class Prompter:
         filled = torch.cat([points, points[-1:].expand(full - wanted, -1, -1)]) if wanted < full else points
         labels = torch.ones(filled.shape[:2], dtype=torch.int, device=self.device)
         with autocast(self.device, self._dtype):
-            encoder, decoder = self.sam.prompt_encoder, self.sam.mask_decoder
+            encoder, decoder = self.sam.prompt_encoder, self._mask_decoder
             sparse, _ = encoder(points=(filled, labels), boxes=None, masks=None)
             drawn = None
             if isinstance(decoder, DrawnMaskDecoder):
-                drawn = decoder.added(embedding.features, encoder.planes((filled, labels), None))
+                coarse, fine = decoder.split(embedding.features)
+                planes = encoder.planes((filled, labels), None)
+                dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(len(planes), -1, *planes.shape[2:])
+                drawn = Drawn(decoder.source(coarse, torch.cat([dense, planes], 1)), fine)
             logits, scores = self._decoder(embedding.image, sparse, drawn)
         return logits[:wanted].float(), scores[:wanted].float()
 

@@ -29,6 +29,13 @@ class ImageSide(NamedTuple):
     first_queries: Tensor  # (n, H * d), towards the tokens of the first layer
 
 
+class Drawn(NamedTuple):
+    """What a DrawnMaskDecoder knows before its transformer."""
+
+    source: Tensor  # (P, C, h, w)
+    fine: Tensor  # (1, C / 4, 2h, 2w)
+
+
 class SharedDecoder:
     """Decodes prompts that have points only, no mask."""
 
@@ -37,7 +44,7 @@ class SharedDecoder:
         self._layers = list(decoder.transformer.layers)
 
     def image_side(self, embedding: Tensor, no_mask: Tensor, dense_position: Tensor) -> ImageSide:
-        """embedding and position (1, C, h, w); no_mask (C,): what the prompt encoder adds where no mask is given."""
+        """Coarse embedding and position (1, C, h, w); no_mask (C,): what the prompt encoder adds for want of a mask."""
         keys = embedding[0].flatten(1).T + no_mask
         position = dense_position[0].flatten(1).T.contiguous()
         placed = keys + position
@@ -51,10 +58,10 @@ class SharedDecoder:
             to_token.q_proj(placed),
         )
 
-    def __call__(self, image: ImageSide, sparse: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def __call__(self, image: ImageSide, sparse: Tensor, drawn: Drawn | None = None) -> tuple[Tensor, Tensor]:
         """Sparse embeddings (P, t, C) of P prompts -> logits of three masks (P, 3, 4h, 4w), predicted IoU (P, 3).
 
-        drawn (P, C, h, w): what each prompt adds to the image embedding; the first layer then shares nothing.
+        drawn: of a DrawnMaskDecoder; each prompt then has an image side of its own, and the first layer shares nothing.
         """
         decoder = self._decoder
         output = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
@@ -62,14 +69,15 @@ class SharedDecoder:
         if drawn is None:
             queries, keys = self._first_layer(image, tokens)
         else:
-            keys = image.keys + drawn.flatten(2).transpose(1, 2)
+            keys = drawn.source.flatten(2).transpose(1, 2).to(image.keys.dtype)
             queries, keys = _layer(self._layers[0], tokens, keys, tokens, image.position)
         for layer in self._layers[1:]:
             queries, keys = _layer(layer, queries, keys, tokens, image.position)
         placed = keys + image.position
         last = decoder.transformer.final_attn_token_to_image
         queries = decoder.transformer.norm_final_attn(queries + _read_image(last, queries + tokens, placed, keys))
-        logits = self._masks(keys, queries[:, 2 : 1 + decoder.num_mask_tokens], image.size)
+        states = queries[:, 2 : 1 + decoder.num_mask_tokens]
+        logits = self._masks(keys, states, image.size) if drawn is None else self._refined(keys, states, drawn.fine)
         return logits, decoder.iou_prediction_head(queries[:, 0])[:, 1:]
 
     def _first_layer(self, image: ImageSide, tokens: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,8 +93,7 @@ class SharedDecoder:
 
     def _masks(self, keys: Tensor, states: Tensor, size: tuple[int, int]) -> Tensor:
         """Upscaled image side times the weights that each of the three mask tokens (P, 3, C) gives."""
-        networks = self._decoder.output_hypernetworks_mlps[1:]
-        weights = torch.stack([network(state) for network, state in zip(networks, states.unbind(1), strict=True)], 2)
+        weights = self._weights(states).transpose(1, 2)
         prompts, (height, width) = len(keys), size
         # Upscaling multiplies a position's numbers by eight: on a CPU one prompt at a time stays in the cache.
         pieces = 1 if keys.device.type == "cpu" else prompts
@@ -96,6 +103,17 @@ class SharedDecoder:
         # (P, y, x, y2, x2, y4, x4, masks) -> (P, masks, y y2 y4, x x2 x4)
         placed = logits.view(prompts, height, width, 2, 2, 2, 2, -1).permute(0, 7, 1, 3, 5, 2, 4, 6)
         return placed.reshape(prompts, -1, 4 * height, 4 * width)
+
+    def _refined(self, keys: Tensor, states: Tensor, fine: Tensor) -> Tensor:
+        """The same with fine features (1, C / 4, 2h, 2w) on the way."""
+        upscaled = self._decoder.upscale(keys.transpose(1, 2).unflatten(2, [n // 2 for n in fine.shape[2:]]), fine)
+        logits: Tensor = self._weights(states).to(upscaled.dtype) @ upscaled.flatten(2)
+        return logits.unflatten(2, upscaled.shape[2:])
+
+    def _weights(self, states: Tensor) -> Tensor:
+        """What the three mask tokens (P, 3, C) say of the upscaled channels: (P, 3, C / 8)."""
+        networks = self._decoder.output_hypernetworks_mlps[1:]
+        return torch.stack([network(state) for network, state in zip(networks, states.unbind(1), strict=True)], 1)
 
     def _upscale(self, keys: Tensor) -> Tensor:
         """(..., n, C) -> (..., n, 16, C / 8): each position's four by four pixels, halved twice."""
