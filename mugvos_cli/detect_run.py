@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
 from mugvos_cli.interrupt import stoppable
+from mugvos_cli.lines import mask_lines
 
 if TYPE_CHECKING:
     from engine.propagation.detecting_factory import DetectingOptions, MadeLoop
@@ -89,7 +90,7 @@ def _run(job: "DetectingJob", output: Path | None, asked: DetectRequest) -> None
     from engine.propagation.detecting_job import stream_detected, write_detected_store
 
     total = job.video.info.frame_count
-    lines = _lines(job) if asked.ndjson else None
+    lines = mask_lines(job.name, job.video.info, str) if asked.ndjson else None
     with stoppable() as should_stop, console.progress("finding and following", total) as done:
 
         def on_frame(index: int) -> None:
@@ -107,16 +108,3 @@ def _run(job: "DetectingJob", output: Path | None, asked: DetectRequest) -> None
     if output is not None:
         tracks = f"{outcome.tracks} track{'s' if outcome.tracks != 1 else ''}"
         console.info(f"{output}: {tracks}, {outcome.frames} frame{'s' if outcome.frames != 1 else ''}")
-
-
-def _lines(job: "DetectingJob") -> Any:
-    """A callback that prints one JSON line a mask."""
-    from engine.store.ndjson import mask_line
-
-    size = (job.video.info.height, job.video.info.width)
-
-    def on_records(frame: int, time: float | None, records: Any) -> None:
-        for record in records:
-            console.result(mask_line(job.name, record, size, time, str(record.track)))
-
-    return on_records

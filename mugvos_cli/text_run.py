@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
 from mugvos_cli.interrupt import stoppable
+from mugvos_cli.lines import mask_lines
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker
@@ -118,7 +119,7 @@ def _answer(asked: TextRequest, job: "TextJob", output: Path | None) -> "TextOut
     from engine.propagation.text import stream_text, write_text_store
 
     total = job.video.info.frame_count
-    lines = _lines(job) if asked.ndjson else None
+    lines = mask_lines(job.name, job.video.info, _sentence_of(job)) if asked.ndjson else None
     with stoppable("this group of frames") as should_stop, console.progress("looking", total) as done:
 
         def on_frame(frames: float) -> None:
@@ -213,17 +214,8 @@ def _report(asked: TextRequest, made: "MadeAsker", outcome: "TextOutcome | Hande
         console.emit_json(document if best is None else {**document, "handed_over": handed})
 
 
-def _lines(job: "TextJob") -> Any:
-    """A callback that prints one JSON line a mask."""
-    from engine.store.ndjson import mask_line
-
-    size = (job.video.info.height, job.video.info.width)
-
-    def on_records(frame: int, time: float | None, records: Any) -> None:
-        for record in records:
-            console.result(mask_line(job.name, record, size, time, job.sentences[record.track - 1]))
-
-    return on_records
+def _sentence_of(job: "TextJob") -> Callable[[int], str]:
+    return lambda track: job.sentences[track - 1]
 
 
 def _print_store(job: "TextJob", path: Path) -> None:
@@ -231,7 +223,7 @@ def _print_store(job: "TextJob", path: Path) -> None:
 
     from engine.store import StoreReader
 
-    say = _lines(job)
+    say = mask_lines(job.name, job.video.info, _sentence_of(job))
     with StoreReader(path) as store:
         clip = store.clip(job.name)
         for frame, time in zip(clip.frames, clip.times, strict=True):

@@ -74,7 +74,7 @@ class STMFrames:
         image = padded(resized(normalised(frame, self.device), inner, self.antialias))
         with self._arithmetic():
             features = self._encoder.encode_image(image)
-            key = self._encoder.project(features)
+        key = self._encoder.project(features)  # in float32: small differences of keys decide
         return EncodedFrame(image, features, key, size, inner)
 
     def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:

@@ -10,6 +10,7 @@ from mugvos_cli import detect_options as about_finding
 from mugvos_cli import propagate_options as choose
 from mugvos_cli import text_options as about_text
 from mugvos_cli.interrupt import stoppable
+from mugvos_cli.lines import mask_lines
 from mugvos_cli.options import Device, Json, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
 
 if TYPE_CHECKING:
@@ -315,7 +316,8 @@ def _run(job: "Job", output: Path | None, overwrite: bool, ndjson: bool) -> None
     from engine.propagation.job import stream, write_store
 
     total = job.video.info.frame_count
-    lines = _lines(job) if ndjson else None
+    names = {track.id: track.name for track in job.prompts.tracks}
+    lines = mask_lines(job.name, job.video.info, names.__getitem__) if ndjson else None
     with stoppable() as should_stop, console.progress("propagating", total) as done:
 
         def on_frame(index: int) -> None:
@@ -334,17 +336,3 @@ def _run(job: "Job", output: Path | None, overwrite: bool, ndjson: bool) -> None
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _lines(job: "Job") -> Any:
-    """A callback that prints one JSON line a mask."""
-    from engine.store.ndjson import mask_line
-
-    size = (job.video.info.height, job.video.info.width)
-    names = {track.id: track.name for track in job.prompts.tracks}
-
-    def on_records(frame: int, time: float | None, records: Any) -> None:
-        for record in records:
-            console.result(mask_line(job.name, record, size, time, names[record.track]))
-
-    return on_records

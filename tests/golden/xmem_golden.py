@@ -1,5 +1,6 @@
 """XMem with the weights of the recording, and trackers around it."""
 
+import copy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,16 @@ def golden_network(name: str = "base") -> XMem:
 
 
 @cache
-def golden_frames(name: str = "base", exclusive: bool = True) -> XMemFrames:
-    """The network at work on the CPU."""
-    return XMemFrames(golden_network(name), torch.device("cpu"), torch.float32, 8, exclusive)
+def _frames(name: str) -> XMemFrames:
+    return XMemFrames(golden_network(name), torch.device("cpu"), torch.float32, 8, exclusive=True)
+
+
+def golden_frames(name: str = "base", exclusive: bool = True, **changed: Any) -> XMemFrames:
+    """The network at work on the CPU. changed: attributes to set, such as short_side."""
+    frames = copy.copy(_frames(name))
+    for attribute, value in {"exclusive": exclusive, **changed}.items():
+        setattr(frames, attribute, value)
+    return frames
 
 
 def golden_tracker(frames: XMemFrames, inference: dict[str, Any]) -> XMemTracker:

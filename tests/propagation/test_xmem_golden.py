@@ -1,6 +1,5 @@
 """Whole videos through XMem against the published loop: padding, consolidation, removal, groups, overlapping masks."""
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,7 @@ def assert_state(tracker: XMemTracker, memory: LongTermMemory, data: dict[str, n
 
 def test_overlapping_tracks_equal_separate_runs() -> None:
     data, meta = case("xmem", "loop_independent")
-    tracker = golden_tracker(copy.copy(golden_frames(exclusive=False)), meta["inference"])
+    tracker = golden_tracker(golden_frames(exclusive=False), meta["inference"])
     masks = np.stack([data["mask_a"], data["mask_b"]]).astype(np.bool_)
     assert (masks[0] & masks[1]).any()
     calls = count_encoded(tracker.frames)
@@ -107,8 +106,7 @@ def count_encoded(frames: Any) -> list[int]:
 @pytest.mark.parametrize(("name", "antialias"), [("eval_video", True), ("eval_video_newobj", False)])
 def test_video_of_another_size(name: str, antialias: bool) -> None:
     data, meta = case("xmem", name)
-    frames = copy.copy(golden_frames())
-    frames.short_side, frames.antialias = meta["size"], antialias
+    frames = golden_frames(short_side=meta["size"], antialias=antialias)
     tracker, rows = golden_tracker(frames, meta["inference"]), []
     first, *later = meta["label_frames"]
     for time in range(first, len(data["frames"])):

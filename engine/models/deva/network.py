@@ -124,7 +124,7 @@ class DEVA(nn.Module):
 
     def project(self, features: Features) -> Key:
         """Key, shrinkage and selection of a frame, flattened over space."""
-        return self.key_proj.flat(features.fine[2])
+        return self.key_proj.flat(features.fine[2].float())
 
     def encode_mask(
         self, image: Tensor, features: Features, sensory: Tensor, masks: Tensor, deep: bool = True

@@ -78,7 +78,7 @@ class XMem(nn.Module):
 
     def project(self, features: Features) -> Key:
         """Key, shrinkage and selection of a frame, flattened over space."""
-        return self.key_proj.flat(features.coarse)
+        return self.key_proj.flat(features.coarse.float())
 
     def encode_value(
         self,
