@@ -39,38 +39,34 @@ class PerSAMTracker(SAMTracker):
         self._fit: Fit | None = self._form.FIT if fit is True else fit or None
         self._largest = largest or Largest()
         self._chunk = chunk
-        self._concepts: Concepts | None = None
+        self._concepts: list[Concepts] = []  # one a track
         self._boxes = np.zeros((0, 4))
 
     def _begin(self) -> None:
-        self._concepts, self._boxes = None, np.zeros((0, 4))
+        self._concepts, self._boxes = [], np.zeros((0, 4))
 
     def _learn(self, masks: BoolArray) -> None:
-        new = self._form.learn_concepts(self.asker, self.embedding, masks, self._fit)
-        self._concepts = new if self._concepts is None else Concepts.joined([self._concepts, new])
+        self._concepts += self._learned(masks)
         self._boxes = np.concatenate([self._boxes, video_form.asked_boxes(masks)[0]])
 
     def _relearn(self, rows: Sequence[int], masks: BoolArray) -> None:
-        old = self._concepts
-        assert old is not None
-        self._learn(masks)
-        assert self._concepts is not None
-        order = list(range(len(old)))
-        for new, row in enumerate(rows):
-            order[row] = len(old) + new
-        self._concepts, self._boxes = self._concepts.rows(order), self._boxes[order]
+        for row, concept in zip(rows, self._learned(masks), strict=True):
+            self._concepts[row] = concept
+        self._boxes[list(rows)] = video_form.asked_boxes(masks)[0]
+
+    def _learned(self, masks: BoolArray) -> list[Concepts]:
+        found: Concepts = self._form.learn_concepts(self.asker, self.embedding, masks, self._fit)
+        return [found.rows([row]) for row in range(len(found))]
 
     def _forget(self, rows: Sequence[int]) -> None:
-        assert self._concepts is not None
-        self._concepts = self._concepts.rows([row for row in range(len(self._concepts)) if row not in rows])
+        self._concepts = [concept for row, concept in enumerate(self._concepts) if row not in rows]
         self._boxes = np.delete(self._boxes, list(rows), axis=0)
 
     def _answer(self) -> Tensor:
-        assert self._concepts is not None
-        count, found = len(self._concepts), []
-        for start in range(0, count, self._chunk):
-            rows = range(start, min(start + self._chunk, count))
-            found.append(self._segment(self._concepts.rows(rows), self._boxes[rows.start : rows.stop]))
+        found = []
+        for start in range(0, len(self._concepts), self._chunk):
+            part = slice(start, start + self._chunk)
+            found.append(self._segment(Concepts.joined(self._concepts[part]), self._boxes[part]))
         return torch.cat(found) if found else torch.zeros(0, *self.size)
 
     def _segment(self, concepts: Concepts, boxes: FloatArray) -> Tensor:
@@ -84,20 +80,26 @@ class PerSAMTracker(SAMTracker):
         self._boxes = np.where(found[:, None], boxes, self._boxes)
 
     def _kept(self) -> dict[str, Any]:
-        assert self._concepts is not None
-        weights = self._concepts.weights
-        return {
-            "directions": to_plain(self._concepts.directions),
-            "means": to_plain(self._concepts.means),
-            "weights": None if weights is None else to_plain(weights),
-            "boxes": self._boxes.copy(),
-        }
+        return {"concepts": [_plain(concept) for concept in self._concepts], "boxes": self._boxes.copy()}
 
     def _take_up(self, kept: dict[str, Any]) -> None:
-        device, weights = self.asker.device, kept["weights"]
-        self._concepts = Concepts(
-            from_plain(kept["directions"], device),
-            from_plain(kept["means"], device),
-            None if weights is None else from_plain(weights, device),
-        )
+        self._concepts = [_restored(plain, self.asker.device) for plain in kept["concepts"]]
         self._boxes = np.array(kept["boxes"], np.float64).reshape(-1, 4)
+
+
+def _plain(concept: Concepts) -> dict[str, Any]:
+    weights = concept.weights
+    return {
+        "directions": to_plain(concept.directions),
+        "means": to_plain(concept.means),
+        "weights": None if weights is None else to_plain(weights),
+    }
+
+
+def _restored(plain: dict[str, Any], device: torch.device) -> Concepts:
+    weights = plain["weights"]
+    return Concepts(
+        from_plain(plain["directions"], device),
+        from_plain(plain["means"], device),
+        None if weights is None else from_plain(weights, device),
+    )

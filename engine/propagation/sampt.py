@@ -64,9 +64,9 @@ class SAMPTTracker(SAMTracker):
     def _answer(self) -> Tensor:
         picture = self._picture(self._frame)
         found = self._window.step(picture)
-        tracks = len(self._away)
-        xy = found.xy.reshape(tracks, -1, 2)
-        seen = codes(found, picture.shape[:2]).reshape(tracks, -1)
+        tracks, each = len(self._away), self._how.positives + self._how.negatives
+        xy = found.xy.reshape(tracks, each, 2)
+        seen = codes(found, picture.shape[:2]).reshape(tracks, each)
         seen[self._away] = 0
         together = tracks if self._how.others else self._chunk
         logits = [self._read(xy[i : i + together], seen[i : i + together]) for i in range(0, tracks, together or 1)]

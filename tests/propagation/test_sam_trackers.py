@@ -103,6 +103,8 @@ def test_tracks_come_go_and_are_corrected(name: str) -> None:
     assert not (tracker.step(frames[3])[1] > 0.5).any()
     tracker.drop([0])
     assert tracker.step(frames[3]).shape == (1, *SIZE)
+    tracker.drop([0])
+    assert tracker.step(frames[3]).shape == (0, *SIZE)
     tracker.start(frames[0], masks[:1])
     assert tracker.step(frames[1]).shape == (1, *SIZE)
 
