@@ -12,6 +12,7 @@ from mugvos_cli import text_options as about_text
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
 from mugvos_cli.options import Device, Json, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
+from mugvos_cli.spots_run import asker_of, find_masks
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from engine.propagation.prompts import PromptSet
     from engine.propagation.sam_factory import MadeAsker
     from engine.propagation.sam_options import SAMOptions
-    from engine.propagation.spots import Spot
     from engine.video import VideoReader
 
 Video = Annotated[
@@ -113,6 +113,8 @@ def propagate(
         mugvos propagate video.mp4 --model deva --detect-every 5
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
     """
+    from dataclasses import replace
+
     from engine.errors import UsageError
     from engine.propagation.options import MMPMOptions
     from engine.propagation.prompts import parse_mask_prompt, read_prompts
@@ -170,9 +172,10 @@ def propagate(
     with open_video(video) as reader:
         prompts = read_prompts(parsed, (reader.info.height, reader.info.width), binarize)
         asks = model in SAM_MODELS
-        asker = _asker(sam, device, precision, random_weights and asks) if spots or asks else None
+        asker = asker_of(sam, device, precision, random_weights and asks) if spots or asks else None
         if asker is not None:
-            _answer(asker, reader, spots, prompts)
+            sam_options = replace(sam_options, sam=asker.config.name)  # what it is, wherever its file lies
+            find_masks(asker, reader, spots, prompts)
         made, arithmetic = _tracker(model, device, precision, options, random_weights, sam_options, asker)
         job = _job(reader, prompts, made, arithmetic, sam_options if asks else options, segment)
         _run(job, _target(output, reader, ndjson), overwrite, ndjson)
@@ -187,7 +190,7 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
     def make_tracker(name: str) -> tuple["MadeTracker", str]:
         from engine.propagation.sam_options import SAM_MODELS
 
-        asker = _asker(given["sam"], given["device"], given["precision"], False) if name in SAM_MODELS else None
+        asker = asker_of(given["sam"], given["device"], given["precision"], False) if name in SAM_MODELS else None
         return _tracker(name, given["device"], given["precision"], options, False, sam_options, asker)
 
     same = ("video", "model", "then", "window", "short_side", "exclusive", "output", "ndjson", "json", "device")
@@ -227,31 +230,6 @@ def _find(given: dict[str, Any], options: "MMPMOptions") -> None:
         "segment",
     )
     run_detecting(DetectRequest(options=options, detecting=detecting, **{name: given[name] for name in same}))
-
-
-def _asker(sam: str, device: str, precision: str, random_weights: bool) -> "MadeAsker":
-    from engine.propagation.sam_factory import make_asker
-    from engine.runtime.allocator import tune_allocator
-    from engine.runtime.device import resolve_device
-    from engine.runtime.precision import resolve_precision
-
-    tune_allocator()
-    place = resolve_device(device)
-    return make_asker(sam, place, resolve_precision(precision, place), random_weights)
-
-
-def _answer(made: "MadeAsker", reader: "VideoReader", spots: list["Spot"], prompts: "PromptSet") -> None:
-    """Masks for points and boxes, which join the prompts; each is said."""
-    from engine.propagation.asked import answer_spots
-    from engine.weights.digest import file_digest
-
-    by = file_digest(made.weights) if spots and made.weights else "random"
-    for answer in answer_spots(made.asker, reader, spots):
-        console.info(f"{answer} ({made.config.name})")
-        spot = answer.spot
-        key = spot.frame, prompts.give(spot.name, spot.frame, answer.mask, f"--point or --box of {spot.name!r}")
-        prompts.origins[key] = f"{spot} {by}"
-        prompts.points[key] = tuple(spot.points)
 
 
 def _tracker(
@@ -299,7 +277,7 @@ def _job(
         "model": made.model,
         "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
         "precision": arithmetic,
-        "options": {name: value for name, value in asdict(options).items() if name not in ("chunk", "sam")},
+        "options": {name: value for name, value in asdict(options).items() if name != "chunk"},
     }
     return Job(reader, prompts, made.tracker, reader.info.name, options.exclusive, parameters, segment)
 

@@ -284,5 +284,6 @@ def test_models_around_sam(cli: Cli, small_sam: Path) -> None:
         with StoreReader("clip.h5") as store:
             made = store.clip("clip").provenance
         assert made["model"] == model and len(made["weights"]) == 16 and made["options"]["grid"] == 2
+        assert made["options"]["sam"] == "sam-golden"
     refused = cli("propagate", "clip.mp4", "--mask", "m.png", "-m", "persam", "--point-tracker", "cotracker9")
     assert refused.status == 2 and "cotracker9" in refused.err

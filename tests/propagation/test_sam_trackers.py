@@ -23,7 +23,7 @@ from engine.propagation.factory import make_tracker
 from engine.propagation.persam import PerSAMTracker
 from engine.propagation.sam_factory import make_asker, make_point_tracker
 from engine.propagation.sam_iou import SAMIoUTracker
-from engine.propagation.sam_options import SAM_MODELS, SAMOptions
+from engine.propagation.sam_options import SAM_MODELS, Form, SAMOptions
 from engine.propagation.sam_tracker import SAMTracker
 from engine.propagation.sampt import SAMPTTracker
 from engine.store.state import pack, unpack
@@ -183,9 +183,9 @@ def test_points_whose_flow_does_not_come_back_are_hidden() -> None:
     assert found.xy[1].tolist() == [[5, 5], [25, 5]]
 
 
-@pytest.mark.parametrize("model", SAM_MODELS)
-def test_every_model_runs_on_the_bundled_kind_of_sam(model: str) -> None:
-    made = make_tracker(model, random_weights=True, sam_options=SAMOptions(grid=2, refinements=1))
+@pytest.mark.parametrize(("model", "form"), [*((model, "video") for model in SAM_MODELS), ("persam", "image")])
+def test_every_model_runs_on_the_bundled_kind_of_sam(model: str, form: Form) -> None:
+    made = make_tracker(model, random_weights=True, sam_options=SAMOptions(grid=2, refinements=1, form=form))
     assert made.random_weights and made.model == model
     frames, masks = scene()
     if model == "persam-f":
