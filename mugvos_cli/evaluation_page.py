@@ -29,7 +29,7 @@ def write_page(
     sections = [page.heading(f"mugvos evaluate: {report.protocol}", 1)]
     if comparison is not None:
         sections += _comparison(comparison)
-    sections += [page.heading(name), *_scores(report), *_breakdown(report), *_worst(report, inputs), *_charts(report)]
+    sections += [page.heading(name), *scores(report), *_breakdown(report), *_worst(report, inputs), *charts(report)]
     temporary = temporary_beside(path)
     try:
         temporary.write_text(page.document(f"mugvos evaluate: {name}", sections), encoding="utf-8")
@@ -54,7 +54,8 @@ def _comparison(comparison: "Comparison") -> list[str]:
     ]
 
 
-def _scores(report: "Report") -> list[str]:
+def scores(report: "Report") -> list[str]:
+    """The headline, a table of clips, remarks."""
     from engine.rendering import page
 
     mean = report.mean
@@ -92,7 +93,8 @@ def _worst(report: "Report", inputs: "Inputs") -> list[str]:
     return [page.heading("Worst frames of the worst tracks"), key, *pictures]
 
 
-def _charts(report: "Report") -> list[str]:
+def charts(report: "Report") -> list[str]:
+    """J and F of every track over its frames."""
     from engine.rendering import page
 
     sections = [page.heading("J and F over time"), page.key([("J", J_COLOUR), ("F", F_COLOUR)])]

@@ -31,9 +31,23 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 figure { display: inline-block; margin: .4rem .8rem .8rem 0; vertical-align: top; }
 figure img { max-width: 20rem; display: block; border: 1px solid #888; } figcaption { font-size: .85rem; }
 .chart { display: inline-block; margin: .3rem 1rem .3rem 0; } .chart text { font-size: 11px; fill: currentColor; }
-.key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em; }
+.cards { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; }
+.cards div { border: 1px solid #8885; border-radius: .5rem; padding: .5rem 1rem; min-width: 7rem; }
+.cards b { display: block; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
+.cards span { font-size: .85rem; opacity: .75; }
+.photo { display: block; margin: .6rem 0; } .photo img { max-width: 100%; border: 0; border-radius: .3rem; }
+.group { border-top: 1px solid #8885; padding: .6rem 0; }
+.key { border-radius: .2em;
+  display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 .9em; }
 @media (prefers-color-scheme: dark) { body { background: #161616; color: #e6e6e6; } td { border-color: #3a3a3a; } }
 """
+
+
+@dataclass(frozen=True)
+class Markup:
+    """HTML made here, for a cell of a table."""
+
+    html: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,32 @@ def line_chart(title: str, series: Sequence[Series], width: int = 420, height: i
     return f'<svg class="chart" width="{width}" height="{height}">{caption}{grid}{axis}{"".join(lines)}</svg>'
 
 
+def cards(entries: Sequence[tuple[str, str]]) -> str:
+    """A few numbers in large type: (what, value)."""
+    inner = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in entries)
+    return f'<div class="cards">{inner}</div>'
+
+
+def group(parts: Sequence[str]) -> str:
+    """Parts that stay together."""
+    return f'<section class="group">{"".join(parts)}</section>'
+
+
+def swatch(colour: tuple[int, int, int], text: str) -> Markup:
+    """Text behind a spot of a colour."""
+    return Markup(f'<span class="key" style="background:{css(colour)}"></span>{escape(text)}')
+
+
+def photo(image: UInt8Array, caption: str = "") -> str:
+    """An image uint8 (H, W, 3), kept inside the page as JPEG, as wide as the page."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=86)
+    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    text = escape(caption)
+    words = f"<figcaption>{text}</figcaption>" if text else ""
+    return f'<figure class="photo"><img src="data:image/jpeg;base64,{data}" alt="{text or "pictures"}">{words}</figure>'
+
+
 def key(entries: Sequence[tuple[str, str]]) -> str:
     """A legend: (name, CSS colour)."""
     items = "".join(f'<span class="key" style="background:{colour}"></span>{escape(name)}' for name, colour in entries)
@@ -127,6 +167,8 @@ def css(colour: tuple[int, int, int]) -> str:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, Markup):
+        return f"<td>{value.html}</td>"
     number = isinstance(value, int | float)
     return f"<td{' class=number' if number else ''}>{escape(str(value))}</td>"
 

@@ -36,7 +36,7 @@ class Stage:
         level: int | None = None,
     ) -> None:
         self.path = path
-        self._masks, self._tracks, self._blank, self._level = masks, tracks, blank, level
+        self.masks, self._tracks, self._blank, self._level = masks, tracks, blank, level
         self.clips = self._with_tracks(self._named(clips))
         self._videos = None if video is None else find_videos([video])
 
@@ -45,17 +45,17 @@ class Stage:
         if self._blank:
             return None
         beside = Path(self.path).parent
-        return video_of(self._masks.clip(name), self._videos, beside, alone=len(self.clips) == 1)
+        return video_of(self.masks.clip(name), self._videos, beside, alone=len(self.clips) == 1)
 
     @contextmanager
     def scene(self, name: str) -> Iterator[Scene]:
         """A clip over its video, open. Raises VideoError, MaskError, UsageError (see Scene)."""
         footage = self.footage(name)
         if footage is None:
-            yield Scene(self._masks.clip(name), None, self._shown(name))
+            yield Scene(self.masks.clip(name), None, self._shown(name))
             return
         with open_video(footage) as reader:
-            yield Scene(self._masks.clip(name), reader, self._shown(name))
+            yield Scene(self.masks.clip(name), reader, self._shown(name))
 
     def each(self, work: Callable[[str], None], on_failure: Callable[[str, MugvosError], None]) -> list[str]:
         """Work on clip after clip; tell of those that fail and return them. A single clip's error is raised."""
@@ -71,7 +71,7 @@ class Stage:
         return failed
 
     def _named(self, wanted: Collection[str] | None) -> Sequence[str]:
-        known = self._masks.clips
+        known = self.masks.clips
         if not known:
             raise UsageError(f"{self.path}: holds no clip", "there is nothing to draw")
         unknown = [name for name in wanted or () if name not in known]
@@ -83,11 +83,11 @@ class Stage:
     def _with_tracks(self, clips: Sequence[str]) -> Sequence[str]:
         if (self._tracks is None and self._level is None) or len(clips) == 1:
             return clips
-        return [name for name in clips if any(map(self._is_shown, self._masks.clip(name).tracks))] or clips
+        return [name for name in clips if any(map(self._is_shown, self.masks.clip(name).tracks))] or clips
 
     def _shown(self, name: str) -> Collection[int] | None:
         """Ids of a clip's tracks that are drawn; None for all."""
-        tracks = self._masks.clip(name).tracks
+        tracks = self.masks.clip(name).tracks
         if self._level is None:
             return self._tracks
         shown = [track.id for track in tracks if self._is_shown(track)]

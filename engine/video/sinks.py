@@ -45,6 +45,9 @@ H264 = (
 )
 VP9 = (Encoder("libvpx-vp9", {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}),)
 GIF = (Encoder("gif", {}),)
+WEBP = (Encoder("libwebp_anim", {"quality": "80", "loop": "0", "compression_level": "3"}),)
+WEBP_ALPHA = (Encoder("libwebp_anim", {"lossless": "1", "loop": "0", "compression_level": "3"}),)
+"""Lossless: in lossy mode libwebp's animations lost their transparency for some frames (seen in FFmpeg 8)."""
 
 
 def available(choices: tuple[Encoder, ...]) -> Encoder:
@@ -101,6 +104,24 @@ class StreamSink:
                 thing.close()
             except (OSError, ValueError, av.error.FFmpegError):
                 continue
+
+
+class AlphaSink(StreamSink):
+    """A video stream with transparency, frames uint8 (H, W, 4), colours not multiplied with it; VP9 or WebP."""
+
+    def _configure(self, stream: Any) -> None:
+        super()._configure(stream)
+        self._format = "bgra" if stream.codec_context.name.startswith("libwebp") else "yuva420p"
+        stream.pix_fmt = self._format
+        if self._format == "yuva420p":
+            stream.options = {**stream.options, "auto-alt-ref": "0"}  # libvpx cannot have both
+
+    def write(self, image: UInt8Array) -> None:
+        height, width = image.shape[:2]
+        if width % 2 or height % 2:
+            image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgba")
+        self._encode(picture.reformat(format=self._format))
 
 
 class GifSink(StreamSink):

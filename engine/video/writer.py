@@ -26,16 +26,18 @@ _FORMATS = {
     ".mkv": ("matroska", sinks.H264),
     ".webm": ("webm", sinks.VP9),
     ".gif": ("gif", sinks.GIF),
+    ".webp": ("webp", sinks.WEBP),
 }
+_TRANSPARENT = (".webm", ".webp")
 
 
 class VideoWriter:
     """Writes frames of one size to `path` at a constant rate; use it as a context manager.
 
-    The suffix says what is made: .mp4 .m4v .mov .mkv (H.264, yuv420p), .webm (VP9, yuv420p), .gif, or, with no suffix
-    or for an existing folder, a folder 00000.png, 00001.png, ... (lossless). An odd width or height gains one pixel
-    that repeats the edge in H.264 and VP9. `fps` is kept as a fraction; a float near 24000/1001, 30000/1001 or
-    60000/1001 means that rate. (GIF has hundredths of a second only.)
+    The suffix says what is made: .mp4 .m4v .mov .mkv (H.264, yuv420p), .webm (VP9, yuv420p), .gif, .webp (animated);
+    no suffix, or an existing folder, means a folder 00000.png, 00001.png, ... (lossless). An odd width or height
+    gains one pixel that repeats the edge in H.264, VP9 and WebP. `fps` is kept as a fraction; a float near 24000/1001,
+    30000/1001 or 60000/1001 means that rate. (GIF has hundredths of a second only.)
 
     Work goes to a temporary name beside `path`; leaving the context without an exception puts it in place by one
     rename. With an exception, or without a single frame, nothing changes. A folder is replaced only if it holds
@@ -43,23 +45,29 @@ class VideoWriter:
     Raises OutputError (cannot be written), VideoError (frame of another size or kind), UsageError (rate or size).
     """
 
-    def __init__(self, path: str | Path, fps: Fraction | float, width: int, height: int) -> None:
+    def __init__(
+        self, path: str | Path, fps: Fraction | float, width: int, height: int, transparent: bool = False
+    ) -> None:
+        """transparent: frames have a fourth channel, how opaque they are; .webm, .webp and folders only."""
         self.path = Path(path)
         self.rate = as_rate(fps)
         if width < 1 or height < 1:
             raise UsageError(f"{path}: a video of {width}x{height} pixels", "both sides need at least one pixel")
-        self._shape = (height, width, 3)
+        self._transparent = transparent
+        self._shape = (height, width, 4 if transparent else 3)
         self._count = 0
         self._is_folder = not self.path.suffix or self.path.is_dir()
         if not self._is_folder and self.path.suffix.lower() not in _FORMATS:
             known = ", ".join(_FORMATS)
             raise OutputError(f"{path}: unknown video suffix", f"use one of {known}, or a folder for PNGs")
+        if transparent and not self._is_folder and self.path.suffix.lower() not in _TRANSPARENT:
+            raise OutputError(f"{path}: cannot be transparent", f"use {', '.join(_TRANSPARENT)}, or a folder for PNGs")
         if self._is_folder:
             _check_replaceable(self.path)
         self._temporary = self.path.absolute().with_name(f".{self.path.absolute().name}.{secrets.token_hex(4)}.tmp")
 
     def write(self, image: UInt8Array) -> None:
-        """Appends one frame: uint8 (height, width, 3), RGB."""
+        """Appends one frame: uint8 (height, width, 3), RGB; (height, width, 4) where transparent."""
         if image.shape != self._shape or image.dtype != np.uint8:
             raise VideoError(
                 f"{self.path}: frame {self._count} is {image.dtype} {image.shape}, not uint8 {self._shape}",
@@ -96,7 +104,11 @@ class VideoWriter:
             return sinks.FolderSink(self._temporary)
         height, width = self._shape[:2]
         muxer, choices = _FORMATS[self.path.suffix.lower()]
-        make = sinks.GifSink if choices is sinks.GIF else sinks.StreamSink
+        if self._transparent:
+            make: type[sinks.StreamSink] = sinks.AlphaSink
+            choices = sinks.WEBP_ALPHA if choices is sinks.WEBP else choices
+        else:
+            make = sinks.GifSink if choices is sinks.GIF else sinks.StreamSink
         return make(self._temporary, muxer, sinks.available(choices), self.rate, width, height)
 
     def _finish(self) -> None:

@@ -37,6 +37,14 @@ def visualize(
     contour: Annotated[bool, typer.Option("--contour/--no-contour", help="Draw the rim of each mask.")] = True,
     labels: Annotated[bool, typer.Option("--labels", help="Write each track's name on it.")] = False,
     side_by_side: Annotated[bool, typer.Option("--side-by-side", help="The bare frame to the left.")] = False,
+    split: Annotated[bool, typer.Option("--split", help="The left half stays bare.")] = False,
+    cut_out: Annotated[
+        bool, typer.Option("--cut-out", help="Only what the masks cover; the rest is transparent (.webm .webp folder).")
+    ] = False,
+    animation: Annotated[bool, typer.Option("--animation", help="A .webp is a film, not a sheet.")] = False,
+    truth: Annotated[
+        Path | None, typer.Option("--gt", metavar="TRUTH", help="For a report: J and F over time against these masks.")
+    ] = None,
     start: Annotated[int, typer.Option("--start", metavar="N", min=0, help="First frame, counted from 0.")] = 0,
     stop: Annotated[int | None, typer.Option("--stop", metavar="N", min=1, help="Frame to stop before.")] = None,
     step: Annotated[int, typer.Option("--step", metavar="N", min=1, help="Draw every N-th frame.")] = 1,
@@ -59,12 +67,14 @@ def visualize(
     """Draw mask tracks over their video.
 
     What is made follows from the name of the output: a film (.mp4 .mov .mkv .webm .gif), a contact sheet (.png .jpg
-    .webp), or, without a suffix, a folder of one PNG a frame.
+    .webp), a report (.html), or, without a suffix, a folder of one PNG a frame.
 
     Examples:
       mugvos visualize bear.h5 -o bear-overlay.mp4
       mugvos visualize bear.h5 -o sheet.png --per-track
       mugvos visualize Annotations/480p --video JPEGImages/480p -o sheet.png
+      mugvos visualize bear.h5 -o report.html --gt truth/
+      mugvos visualize bear.h5 --cut-out --track 1 -o bear.webm
     """
     from engine.rendering.bands import Layout
     from engine.rendering.files import PICTURE_SUFFIXES
@@ -72,7 +82,8 @@ def visualize(
     from engine.rendering.stage import Stage
 
     _check_streams(tracks, video, output, blank)
-    style = Style(alpha, contour, labels, side_by_side, max_width)
+    _check_looks(side_by_side, split, cut_out)
+    style = Style(alpha, contour, labels, side_by_side, split, cut_out, max_width)
     span = Span(start, stop, step)
     with _masks(tracks, format) as masks:
         stage = Stage(masks, tracks, clip, track, video, blank, level)
@@ -81,7 +92,11 @@ def visualize(
         if preview and output is None:
             return
         target = output or _default_output(stage)
-        if target.suffix.lower() in PICTURE_SUFFIXES:
+        if target.suffix.lower() in (".html", ".htm"):
+            _write_report(stage, target, span, style, Layout(columns, rows or 2, 1600), truth, overwrite)
+        elif truth is not None:
+            raise UsageError("--gt is for a report", "name an .html with -o, or see mugvos evaluate")
+        elif target.suffix.lower() in PICTURE_SUFFIXES and not (animation or cut_out):
             single = len(stage.clips) == 1 and not per_track
             layout = Layout(columns, rows or (3 if single else 1), max_width or 1600)
             _write_sheet(stage, target, span, style, layout, per_track, overwrite)
@@ -110,6 +125,11 @@ def _check_streams(tracks: str, video: str | None, output: Path | None, blank: b
         raise UsageError("--blank and --video exclude each other", "leave one of them out")
     if output is not None and str(output) == "-":
         raise UsageError("pictures are not written to standard output", "name a file with -o, or use --preview")
+
+
+def _check_looks(side_by_side: bool, split: bool, cut_out: bool) -> None:
+    if side_by_side + split + cut_out > 1:
+        raise UsageError("--side-by-side, --split and --cut-out exclude each other", "choose one of them")
 
 
 def _default_output(stage: "Stage") -> Path:
@@ -193,6 +213,38 @@ def _write_sheet(
         failed = stage.each(work, _say_failure)
     if len(failed) < len(stage.clips):
         write_picture(contact_sheet(bands, layout.columns, layout.width), target)
+        console.info(f"wrote {target}")
+    _sum_up(stage, failed)
+
+
+def _write_report(
+    stage: "Stage",
+    target: Path,
+    span: "Span",
+    style: "Style",
+    layout: "Layout",
+    truth: Path | None,
+    overwrite: bool,
+) -> None:
+    from mugvos_cli.tracks_page import clip_sections, score_sections, write_report
+
+    if style.cut_out:
+        raise UsageError("a report shows whole frames", "leave out --cut-out")
+    _check_no_input(target, [stage.path])
+    _check_free(target, overwrite)
+    sections: list[str] = []
+
+    def work(name: str) -> None:
+        with stage.scene(name) as scene:
+            sections.extend(clip_sections(scene, span, style, layout))
+
+    with console.progress("drawing", len(stage.clips)):
+        failed = stage.each(work, _say_failure)
+    if truth is not None:
+        with console.progress("scoring") as progress:
+            sections += score_sections(stage.masks, str(truth), list(stage.clips), "mug", progress)
+    if len(failed) < len(stage.clips):
+        write_report(target, f"Tracks of {Path(stage.path).name}", sections)
         console.info(f"wrote {target}")
     _sum_up(stage, failed)
 

@@ -1,5 +1,6 @@
 """`mugvos visualize` from end to end, on clips and stores made here."""
 
+import re
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from engine.masks import rle
-from engine.rendering.colours import colour_of
+from engine.rendering.colours import LIGHT, colour_of
 from engine.store.writer import StoreWriter
 from engine.types import Track
 from engine.video import VideoWriter, open_video
@@ -126,6 +127,64 @@ def test_sizes_of_what_is_drawn(cli: Cli, here: Path) -> None:
     assert images("small")[0].shape == (30, 40, 3)
 
 
+def test_split_view_leaves_the_left_half_bare(cli: Cli, here: Path) -> None:
+    assert (
+        cli("visualize", "tracks.h5", "-o", "split", "--split", "--stop", 1, "--alpha", 1, "--no-contour").status == 0
+    )
+    (image,) = images("split")
+    middle = WIDTH // 2
+    assert (image[:, : middle - 1] == 100).all()
+    assert (image[:, middle : middle + 1] == LIGHT).all()
+    assert shows(image[:, middle + 1 :], 1) and not shows(image[:, : middle - 1], 1)
+
+
+def test_cut_outs_are_opaque_where_the_masks_are(cli: Cli, here: Path) -> None:
+    assert cli("visualize", "tracks.h5", "-o", "cut", "--cut-out", "--track", 2, "--step", 4).status == 0
+    for index, path in enumerate(sorted(Path("cut").glob("*.png"))):
+        cut = np.asarray(Image.open(path))
+        assert cut.shape == (HEIGHT, WIDTH, 4)
+        assert np.array_equal(cut[..., 3] == 255, part(4 * index))
+        assert set(np.unique(cut[..., 3])) == {0, 255}
+        assert (cut[part(4 * index), :3] == picture(4 * index)[0, 0]).all()
+
+
+def test_cut_outs_as_films_keep_their_transparency(cli: Cli, here: Path) -> None:
+    import av
+
+    assert cli("visualize", "tracks.h5", "-o", "cut.webm", "--cut-out").status == 0
+    decoder = av.codec.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own VP9 decoder leaves the alpha plane out
+    with av.open("cut.webm") as container:
+        frames = [frame for packet in container.demux(video=0) for frame in decoder.decode(packet)]
+    assert len(frames) == FRAMES
+    opaque = frames[0].to_ndarray(format="rgba")[:HEIGHT, :WIDTH, 3] > 127
+    assert (opaque == whole(0)).mean() > 0.97
+    assert cli("visualize", "tracks.h5", "-o", "cut.webp", "--cut-out").status == 0
+    with Image.open("cut.webp") as moving:
+        assert (moving.n_frames, moving.mode) == (FRAMES, "RGBA")
+        assert ((np.asarray(moving)[:HEIGHT, :WIDTH, 3] > 127) == whole(0)).mean() > 0.97
+
+
+def test_an_animated_webp(cli: Cli, here: Path) -> None:
+    assert cli("visualize", "tracks.h5", "-o", "moving.webp", "--animation").status == 0
+    with Image.open("moving.webp") as moving:
+        assert (moving.n_frames, moving.mode) == (FRAMES, "RGB")
+    assert cli("visualize", "tracks.h5", "-o", "sheet.webp").status == 0
+    with Image.open("sheet.webp") as sheet:
+        assert sheet.n_frames == 1
+
+
+def test_a_report_holds_everything_in_one_file(cli: Cli, here: Path) -> None:
+    outcome = cli("visualize", "tracks.h5", "-o", "report.html", "--gt", "tracks.h5")
+    assert outcome.status == 0, outcome.err
+    text = Path("report.html").read_text()
+    assert "Level 0: 1 track" in text and "Level 1: 1 track" in text
+    assert text.count("data:image/jpeg;base64,") == 3, "a sheet and a strip for each track"
+    assert "J and F over time" in text and "J&amp;F 100.0" in text
+    assert "<td>whole</td>" in text, "the part names its whole"
+    assert not re.search(r"(src|href)=.?(http|/)", text) and "@import" not in text
+    assert "--overwrite" in cli("visualize", "tracks.h5", "-o", "report.html").err
+
+
 def test_frames_by_the_number_in_the_name(cli: Cli, here: Path) -> None:
     write_store(here / "named.h5", ["clip"], "frames", range(4, 12, 4))
     assert cli("visualize", "named.h5", "-o", "drawn").status == 0
@@ -225,6 +284,10 @@ def test_masks_from_standard_input(cli: Cli, here: Path, monkeypatch: pytest.Mon
     ("arguments", "message"),
     [
         (["tracks.h5", "--video", "clip.mp4"], "its masks are 65x48, the video clip.mp4 is 66x48"),
+        (["tracks.h5", "--split", "--cut-out"], "--side-by-side, --split and --cut-out exclude each other"),
+        (["tracks.h5", "--cut-out", "-o", "x.mp4"], "x.mp4: cannot be transparent: use .webm, .webp"),
+        (["tracks.h5", "--cut-out", "-o", "x.html"], "a report shows whole frames"),
+        (["tracks.h5", "--gt", "tracks.h5", "-o", "x.mp4"], "--gt is for a report"),
         (["tracks.h5", "--clip", "dog"], "no clip dog: it has clip"),
         (["tracks.h5", "--track", "9"], "clip clip: no track 9: it has 1, 2"),
         (["tracks.h5", "-o", "-"], "pictures are not written to standard output"),
@@ -234,7 +297,7 @@ def test_masks_from_standard_input(cli: Cli, here: Path, monkeypatch: pytest.Mon
         (["tracks.h5", "-o", "x.png", "--start", "90"], "nothing to show on the sheet"),
         (["tracks.h5", "--start", "90"], "no frame from 90 on"),
         (["tracks.h5", "--per-track"], "--per-track makes strips on a sheet"),
-        (["tracks.h5", "-o", "x.html"], "unknown video suffix"),
+        (["tracks.h5", "-o", "x.avi"], "unknown video suffix"),
         (["tracks.h5", "--alpha", "2"], "--alpha"),
         (["tracks.h5", "--fps", "0"], "frame rate"),
         (["nothing.h5"], "nothing.h5"),
