@@ -56,8 +56,8 @@ class BMVOSFrames:
         """Whether a video keeps its own size: where some mask (N, H, W) of its first ones would be too small."""
         height, width = masks.shape[1:]
         size = usual_size(height, width)
-        scale = size[0] * size[1] / (height * width)
-        if self._usual and min(height, width) >= 16 and scale != 1:
+        self.own_size = not self._usual
+        if self._usual and min(height, width) >= 16 and size != (height, width):
             small = nearest(torch.from_numpy(masks.astype("float32")), size)
             self.own_size = bool((small.sum((1, 2)) < SMALLEST_OBJECT).any())
 

@@ -1,8 +1,8 @@
 """MAVOS through time. Its labels exclude each other, so tracks that overlap live in different layers.
 
 Every layer is a label space of its own, with as many engines of ten identities as its tracks need; tracks are shared
-out among the fewest layers in which nothing overlaps. With `exclusive` there is one layer, as published. A track that
-ends keeps its identity, so that its pixels do not fall to others.
+out among the fewest layers in which nothing overlaps. With `exclusive` there is one layer, as published. What a
+track that ended would take goes to the background, and its identity is not used again.
 """
 
 from collections.abc import Callable, Sequence

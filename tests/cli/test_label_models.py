@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import bmvos_golden
-import mavos_golden
 import pytest
 import torch
 from small_videos import scene, write_mask, write_video
@@ -54,12 +53,9 @@ def test_overlapping_tracks_through_mavos_with_random_weights(cli: Cli) -> None:
         assert store.clip("clip").provenance["model"] == "mavos"
 
 
-def test_what_cannot_be_run_is_told_in_one_line(cli: Cli, here: Path) -> None:
-    state = mavos_golden.golden_network().state_dict()
-    torch.save({n: t for n, t in state.items() if not n.startswith("long_term")}, here / "pre.pth")
+def test_what_cannot_be_run_is_told_in_one_line(cli: Cli) -> None:
     for words, told in (
         (("--model", "mavos"), "drive.google.com"),
-        (("--model", "pre.pth"), "its memory was never trained"),
         (("--model", "mavos", "--random-weights", "--top-k", "3"), "--top-k means nothing to mavos"),
     ):
         done = run(cli, *words)
