@@ -89,8 +89,10 @@ class Offerer:
     def prefetch(self, clip: str, indices: Sequence[int]) -> None:
         """Look at frames before anybody asks. What was to be looked at ahead before is forgotten."""
         with self._guard:
-            for key in [key for key, future in self._waiting.items() if getattr(future, "ahead", False)]:
-                self._waiting.pop(key).cancel()
+            early = [key for key, future in self._waiting.items() if getattr(future, "ahead", False)]
+            for key in early:
+                if self._waiting[key].cancel():
+                    del self._waiting[key]
         for index in indices:
             self._embedding((clip, index), _AHEAD)
 

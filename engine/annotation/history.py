@@ -40,6 +40,10 @@ class History:
             self._done[key].append(entry["seq"])
             self._undone[key].clear()
 
+    def refold(self) -> None:
+        """The store does not hold what was folded: everything has to be folded again."""
+        self.unfolded = len(self._entries)
+
     def last(self, clip: str, who: str, again: bool = False) -> int | None:
         """Sequence number of what this person would take back (again: do again) next; None if there is nothing."""
         stack = (self._undone if again else self._done)[clip, who]

@@ -59,8 +59,12 @@ class Project:
             self._lock.release()
             self.reader.close()
             raise
+        folded = None
         for entry in self.journal.entries():
             self.history.note(entry)
+            folded = entry["store"] if entry["action"] == "fold" else folded
+        if folded != digest(path):  # killed before the folded store took its name, or an older one was put back
+            self.history.refold()
 
     @property
     def clips(self) -> Sequence[str]:

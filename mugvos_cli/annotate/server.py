@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from engine.errors import MugvosError
@@ -73,16 +73,11 @@ def make_app(bench: "Workbench", sessions: Sessions, host: str, port: int, fold_
         return Response(found, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     async def store(request: Request) -> Response:
-        def read() -> bytes:
-            bench.project.fold()
-            return bench.project.path.read_bytes()
-
-        found = await _told(read)
+        found = await _told(bench.project.fold)
         if isinstance(found, Response):
             return found
-        named = bench.project.path.name.encode("ascii", "replace").decode().replace('"', "_")
-        headers = {"Content-Disposition": f'attachment; filename="{named}"'}
-        return Response(found, media_type="application/x-hdf5", headers=headers)
+        path = bench.project.path
+        return FileResponse(path, media_type="application/x-hdf5", filename=path.name)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

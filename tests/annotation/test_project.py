@@ -14,7 +14,7 @@ from engine.annotation import decisions
 from engine.annotation.cells import Cell
 from engine.annotation.project import HeldError, Project
 from engine.errors import StoreError, UsageError
-from engine.store import StoreReader
+from engine.store import StoreReader, atomic
 
 
 def judge(project: Project, frame: int, state: str = "accepted", who=ANNA, track: int = SQUARE) -> dict:
@@ -108,6 +108,30 @@ def test_folding_puts_everything_into_the_store(tmp_path: Path) -> None:
         assert np.array_equal(clip.mask(1, SQUARE), corner())
         assert clip.source == "frames"
         assert {t.review for t in store.clip("other").tracks} == {""}
+
+
+def test_a_kill_between_the_journal_and_the_store_is_made_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_project_store(tmp_path)
+    with open_project(path) as project:
+        mend(project, 1)
+        real = atomic.publish
+
+        def killed(new: Path, old: Path) -> None:
+            if old == path:
+                raise KeyboardInterrupt
+            real(new, old)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(atomic, "publish", killed)
+            with pytest.raises(KeyboardInterrupt):
+                project.fold()
+    with open_project(path) as project:
+        assert project.unfolded == 1
+        assert project.fold()
+    with StoreReader(path) as store:
+        assert np.array_equal(store.clip("clip").mask(1, SQUARE), corner())
+    with open_project(path) as project:
+        assert project.unfolded == 0
 
 
 def test_a_folded_store_knows_its_states_without_the_journal(tmp_path: Path) -> None:

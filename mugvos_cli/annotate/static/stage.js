@@ -11,7 +11,7 @@ export class Stage {
     this.fitted = true;
     this.scene = null; // { bitmap, layers: [{ canvas, alpha }], marks: (context, scale) => void }
     this.twins = [];
-    new ResizeObserver(() => { if (this.fitted) this.fit(); this.draw(); }).observe(element);
+    new ResizeObserver(() => { if (this.fitted) this.fit(); else this.draw(); }).observe(element);
     element.addEventListener('wheel', (event) => {
       event.preventDefault();
       this.zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2, event.offsetX, event.offsetY);
