@@ -7,6 +7,7 @@ long-term memory fills up and forgets within the run.
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from engine.models.xmem.network import XMem
 from engine.propagation.xmem import XMemTracker
 from engine.propagation.xmem_frames import XMemFrames
 from engine.runtime.allocator import tune_allocator
+from engine.types import UInt8Array
 
 ROW = "{:>7} {:>9} {:>10} {:>10}"
 
@@ -50,7 +52,7 @@ def made() -> XMemTracker:
     return XMemTracker(frames, LongTermOptions(), interval=1)
 
 
-def noise(side: int):  # noqa: ANN201
+def noise(side: int) -> Iterator[UInt8Array]:
     """Endless drifting noise."""
     random = np.random.default_rng(0)
     picture = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
