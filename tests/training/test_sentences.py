@@ -18,7 +18,7 @@ from engine.models.sgmg.initial import random_sgmg
 from engine.models.sgmg.tokenizer import Tokenizer
 from engine.store import StoreWriter
 from engine.training.referred import choose_frames, has_sentences, open_referred
-from engine.training.run import Surroundings, check, open_data, train
+from engine.training.run import check, open_data
 from engine.training.sentence_clips import SentenceClips, boxes_of
 from engine.training.sentence_views import plain_view, varied_view
 from engine.training.sgmg_task import SgMgTask, sgmg_task
@@ -172,11 +172,11 @@ def test_a_step_lowers_the_loss(store: Path) -> None:
     assert losses[-1] < losses[0]
 
 
-def test_a_run_writes_weights_that_answer_and_goes_on_from_them(store: Path, tmp_path: Path) -> None:
-    settings = small(augment=False)
+def test_the_command_writes_weights_that_a_run_goes_on_from(cli, store: Path, tmp_path: Path) -> None:
     output = tmp_path / "own.safetensors"
-    around = Surroundings(text_encoder=TINY_BPE)
-    train(settings, clips_of(store, augment=False), output, around=around)
+    given = ("--model", "sgmg-tiny", "--data", store, "--text-encoder", TINY_BPE, "-o", output)
+    out = cli("train", *given, "--no-augment", "--frames", 2, "--steps", 2)
+    assert out.status == 0 and out.err.rstrip().endswith("own.safetensors: sgmg-tiny, 2 steps"), out.err
     resting = small(augment=False, freeze_encoder=True)
     again = sgmg_task(resting, output, torch.device("cpu"), None, TINY_BPE)
     assert again.description()["config"]["name"] == "sgmg-tiny"
