@@ -2,11 +2,13 @@
 
     .venv/bin/python benchmarks/annotate.py [--tracks 60] [--frames 60]
 
-Times are from the key press to the drawn canvas, as the page itself measures them: frames in a row (which the page
-fetches ahead), jumps to frames it has not seen, and the server's part of a jump. Needs chromium and chromium-driver.
+Times are from the key press to the drawn canvas, as the page itself measures them: frames in a row, which the page
+fetches and paints ahead, and jumps to frames it has not seen. CPU time is what a busy machine leaves to go by; it
+covers all that happens between two steps, the frames ahead included. Needs chromium and chromium-driver.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -65,6 +67,25 @@ def times(hands: "Hands", keys: list[str], pause: float) -> list[float]:
     return [float(value) for value in hands.look("return window.steps")]
 
 
+def cpu_seconds(root: int) -> float:
+    """CPU time of a process and all below it (Linux)."""
+    children: dict[int, list[int]] = {}
+    spent: dict[int, float] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(folder.name))
+        spent[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    wanted, found = [root], 0.0
+    while wanted:
+        process = wanted.pop()
+        found += spent.get(process, 0.0)
+        wanted += children.get(process, [])
+    return found
+
+
 def say(what: str, found: list[float]) -> None:
     """One line of the table."""
     print(f"{what:<34}{np.median(found):>8.0f} ms {np.percentile(found, 95):>8.0f} ms {max(found):>8.0f} ms")
@@ -90,9 +111,14 @@ def main() -> None:
             hands.look(LISTEN)
             time.sleep(3)
             print(f"{wanted.tracks} tracks at {WIDTH}x{HEIGHT}{'':<14}{'median':>11} {'95 %':>11} {'worst':>11}")
+            roots = {"browser": driver.service.process.pid, "server": served.process.pid}
+            before = {name: cpu_seconds(root) for name, root in roots.items()}
             say("forwards, three frames a second", times(hands, ["Right"] * 20, 0.33))
+            spent = {name: 1000 / 20 * (cpu_seconds(root) - before[name]) for name, root in roots.items()}
             say("back, over the same frames", times(hands, ["Left"] * 20, 0.33))
             say("jumps of ten frames", times(hands, ["Shift+Right"] * 5, 1.0))
+            print(", ".join(f"{name}: {value:.0f} ms of CPU a step forwards" for name, value in spent.items()))
+            print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             served.end()
 
 

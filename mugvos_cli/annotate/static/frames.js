@@ -40,7 +40,7 @@ export class Frames {
     if (known && known.key === key) return known.layers;
     const layers = paint();
     this.painted.set(index, { key, layers });
-    while (this.painted.size > 12) this.painted.delete(this.painted.keys().next().value);
+    while (this.painted.size > 16) this.painted.delete(this.painted.keys().next().value);
     return layers;
   }
 

@@ -55,7 +55,8 @@ export function showPanel() {
   for (const id of ['carry-back', 'carry-both', 'carry-on']) $(id).disabled = !here?.area || Boolean(held);
   $('accept').setAttribute('aria-pressed', String(track.letters[at] === 'c'));
   showReview(track);
-  showThumbs(track);
+  clearTimeout(thumbs);
+  thumbs = setTimeout(() => showThumbs(track), 60);
 }
 
 function showReview(track) {
@@ -64,6 +65,7 @@ function showReview(track) {
   $('review-hint').textContent = !finished ? 'This track is not finished yet.' : may ? 'Watch it beside the video, then decide.' : 'Only a supervisor decides here; open the supervisor’s link.';
 }
 
+let thumbs = 0;
 async function showThumbs(track) {
   for (const [id, index] of [['thumb-first', Math.max(0, track.first)], ['thumb-before', Math.max(0, app.index - 1)]]) {
     const found = app.frames.here(index) || (await app.frames.get(index).catch(() => null));
@@ -79,16 +81,27 @@ export function visibleMasks(masks) {
   return masks.filter((m) => (solo ? m.track === app.track : m.track === app.track || app.tracks.get(m.track)?.status !== 'rejected'));
 }
 
+/** Fills and rims of a frame's masks, painted once. */
+function baseOf(index) {
+  const masks = visibleMasks(app.frames.here(index).masks).filter((m) => !(mend.active && m.track === mend.track));
+  const colours = new Map([...app.tracks.values()].map((t) => [t.id, t.colour]));
+  return app.frames.paintedOf(index, masks.map((m) => m.track).join(), () => paintLayers(masks, colours, app.clip.width, app.clip.height));
+}
+
+let idle = 0;
+/** Paint a frame that is likely to be shown next while nothing else is to be done. */
+export function prepaint(index) {
+  cancelIdleCallback(idle);
+  idle = requestIdleCallback(() => { if (app.frames?.here(index)) baseOf(index); });
+}
+
 export function draw() {
   if (!app.clip) return;
   const found = app.frames.here(app.index);
   if (!found) return;
   const opacity = $('opacity').value / 100;
-  const { width, height } = app.clip;
-  const colours = new Map([...app.tracks.values()].map((t) => [t.id, t.colour]));
   const layers = [];
-  const masks = visibleMasks(found.masks).filter((m) => !(mend.active && m.track === mend.track));
-  const base = app.frames.paintedOf(app.index, masks.map((m) => m.track).join(), () => paintLayers(masks, colours, width, height));
+  const base = baseOf(app.index);
   const quiet = mend.active || (app.hovered !== null);
   layers.push({ canvas: base.fill, alpha: quiet ? opacity * 0.35 : opacity }, { canvas: base.rim, alpha: quiet ? 0.5 : 1 });
   const lit = mend.active ? null : app.hovered ?? app.track;
@@ -111,7 +124,13 @@ function highlight(mask) {
     const { width, height } = app.clip;
     const colour = app.tracks.get(mask.track)?.colour || [255, 255, 255];
     const painted = paintMask(mask.runs, mask.box, colour, width, height);
-    const white = paintMask(mask.runs, mask.box, [255, 255, 255], width, height).rim;
+    const white = document.createElement('canvas');
+    white.width = width; white.height = height;
+    const brush = white.getContext('2d');
+    brush.drawImage(painted.rim, 0, 0);
+    brush.globalCompositeOperation = 'source-in';
+    brush.fillStyle = '#fff';
+    brush.fillRect(0, 0, width, height);
     const halo = document.createElement('canvas');
     halo.width = width; halo.height = height;
     const context = halo.getContext('2d');

@@ -6,7 +6,7 @@ import { Frames } from './frames.js';
 import { beat, showMe, showSaved, toast } from './hearing.js';
 import { showKeys } from './keys.js';
 import { showLegend, showLog, showProgress } from './panel.js';
-import { draw, showList, showPanel, showTimeline } from './show.js';
+import { draw, prepaint, showList, showPanel, showTimeline } from './show.js';
 import { $, ADVANCED, app, mend } from './state.js';
 import { unpack } from './timeline.js';
 
@@ -78,6 +78,7 @@ export async function go(index) {
   if (!app.clip || index < 0 || index >= app.clip.frames.length) return;
   if (mend.active && index !== mend.index) leaveMend();
   const begun = performance.now();
+  const before = app.index;
   app.index = index;
   app.wanted = index;
   $('scrub').value = index;
@@ -94,6 +95,8 @@ export async function go(index) {
   showPanel();
   window.dispatchEvent(new CustomEvent('drawn', { detail: { index, milliseconds: performance.now() - begun } }));
   app.frames.prefetch(index);
+  const next = index + (index < before ? -1 : 1);
+  if (next >= 0 && next < app.clip.frames.length) app.frames.get(next).then(() => { if (app.index === index) prepaint(next); }, () => {});
   prefetchSAM();
   keepPlace();
 }
