@@ -5,7 +5,6 @@ frame; values and masks are a subclass's business.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
@@ -25,9 +24,9 @@ from engine.models.xmem.preprocess import (
 from engine.nn.aggregate import against_rivals
 from engine.nn.conv_encoder import Features
 from engine.nn.key import Key
+from engine.propagation.chunked import arithmetic, over_tracks
 from engine.propagation.mmpm_frames import EncodedFrame
 from engine.runtime.batches import FittingBatches
-from engine.runtime.precision import autocast
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
@@ -72,7 +71,7 @@ class STMFrames:
         size = frame.shape[0], frame.shape[1]
         inner = inner_size(*size, self.short_side)
         image = padded(resized(normalised(frame, self.device), inner, self.antialias))
-        with self._arithmetic():
+        with arithmetic(self.device, self.dtype):
             features = self._encoder.encode_image(image)
         key = self._encoder.project(features)  # in float32: small differences of keys decide
         return EncodedFrame(image, features, key, size, inner)
@@ -104,13 +103,6 @@ class STMFrames:
         """Zeros (tracks, C_h, h, w)."""
         return self._encoder.empty_hidden(1, tracks, (frame.image.shape[2], frame.image.shape[3]))[0]
 
-    def _arithmetic(self) -> AbstractContextManager[object]:
-        """Autocast, but for packed networks, which know their own type."""
-        return nullcontext() if self.device.type == "cpu" else autocast(self.device, self.dtype)
-
     def _over_tracks(self, work: Callable[[slice], tuple[Tensor, Tensor]], tracks: int) -> tuple[Tensor, Tensor]:
-        """Run `work` on ranges of tracks and join its two results, batch axis removed, in float32."""
-        with self._arithmetic():
-            parts = self._chunks.run(tracks, lambda start, stop: work(slice(start, stop)))
-            first, second = zip(*parts, strict=True)
-        return torch.cat(first, 1)[0].float(), torch.cat(second, 1)[0].float()
+        with arithmetic(self.device, self.dtype):
+            return over_tracks(self._chunks, work, tracks)

@@ -20,6 +20,7 @@ from engine.training.prompts import error_points, inner_points, loose_boxes
 from engine.training.settings import TrainSettings
 from engine.training.task import Outcome
 
+BOX_SHARE = 0.65
 FOCAL_WEIGHT = 10.0
 SECONDARY = 0.25
 QUALITY_WEIGHT = 3.0
@@ -55,7 +56,7 @@ class SAMTask:
         small = (F.avg_pool2d(truth.unsqueeze(1), coarser)[:, 0] > 0.5).float()
         image = (images * 255 - self.model.pixel_mean) / self.model.pixel_std
         embedding = self.model.image_encoder(image.contiguous()).repeat_interleave(masks.shape[1], 0)
-        boxed = torch.rand(len(truth), generator=generator, device=truth.device) < 0.5
+        boxed = torch.rand(len(truth), generator=generator, device=truth.device) < BOX_SHARE
         prompts = first_prompts(truth, boxed, generator)
         logits, quality = self._answer(embedding, prompts, None)
         meant = regions_under(prompts.points[:, 0], layers.repeat_interleave(masks.shape[1], 0), coarser)

@@ -17,7 +17,7 @@ from engine.training.synthesis import SynthesisConfig, Synthesizer
 from engine.training.views import draw_views
 
 SMALLEST_VISIBLE = 0.004
-NATURAL_SHARE = 0.8
+NATURAL_SHARE = 0.9
 LAYERS = 8
 BEYOND = (0.485, 0.456, 0.406)
 """Colour outside of a picture: the mean that SAM's normalisation turns into 0, which is what it pads with."""
