@@ -203,7 +203,7 @@ complete -c mugvos -n '__fish_seen_subcommand_from train' -l hard-from -r -d 'Un
 complete -c mugvos -n '__fish_seen_subcommand_from train' -l hard-to -r -d 'From this step the hardest 15 % of them count; default 2000, static 700000.'
 complete -c mugvos -n '__fish_seen_subcommand_from train' -l deep-probability -r -d 'Chance of a deep update at later frames; default 0.2.'
 complete -c mugvos -n '__fish_seen_subcommand_from train' -l targets -r -d 'Masks a picture, for promptable models (sam-...); default 4.'
-complete -c mugvos -n '__fish_seen_subcommand_from train' -l rounds -r -d 'At most so many corrections after the first prompt, for promptable models; default 1.'
+complete -c mugvos -n '__fish_seen_subcommand_from train' -l rounds -r -d 'Most corrections after the first prompt, for promptable models; default 1.'
 complete -c mugvos -n '__fish_seen_subcommand_from train' -l compile -d 'Compile the network; on CUDA devices.'
 complete -c mugvos -n '__fish_seen_subcommand_from train' -l validate -r -d 'A mask store or tree; J of masks propagated there is reported.'
 complete -c mugvos -n '__fish_seen_subcommand_from train' -l validate-videos -r -d 'Folder that holds the videos of --validate.'

@@ -142,7 +142,7 @@ DeepProbability = Annotated[
 ]
 Targets = Annotated[int | None, _number("--targets", "Masks a picture, for promptable models (sam-...); default 4.", 1)]
 Rounds = Annotated[
-    int | None, _number("--rounds", "At most so many corrections after the first prompt, for promptable models; default 1.")
+    int | None, _number("--rounds", "Most corrections after the first prompt, for promptable models; default 1.")
 ]
 Compile = Annotated[bool, _option("--compile", help="Compile the network; on CUDA devices.")]
 Validate = Annotated[
