@@ -32,6 +32,19 @@ def side_by_side(first: Tensor, second: Tensor) -> Tensor:
     return joined.unflatten(0, first.shape[:2])
 
 
+def mask_planes(masks: Tensor, others: Tensor | None, single_object: bool) -> Tensor:
+    """What a value encoder sees of masks (B, n, H, W): (B, n, 1 or 2, H, W), each object and the sum of the others.
+
+    others: takes the place of that sum; zeros where every object is alone in the world, the true sum where the objects
+    here are only some of all.
+    """
+    if single_object:
+        return masks.unsqueeze(2)
+    if others is None:
+        others = masks.sum(1, keepdim=True) - masks
+    return torch.stack([masks, others], 2)
+
+
 class ResidualBlock(nn.Module):
     """conv2(relu(conv1(relu(x)))) + skip(x); skip is the identity or, where widths differ, a convolution of raw x."""
 

@@ -17,7 +17,7 @@ from engine.errors import VideoError
 from engine.masks import rle
 from engine.propagation.ahead import ahead
 from engine.propagation.deva_online import Found, SemiOnline
-from engine.propagation.job import Done, Interrupted, OnRecords, Outcome
+from engine.propagation.job import Done, Interrupted, OnRecords, Outcome, publish
 from engine.propagation.loop import scored, with_last
 from engine.store import SegmentedRun
 from engine.types import MaskRecord, Track
@@ -66,18 +66,7 @@ def write_detected_store(
                 certain = work.seen
             if whole and stop:
                 raise Interrupted
-        run.finish(
-            job.name,
-            job.video.info.width,
-            job.video.info.height,
-            work.seen,
-            tracks=work.tracks,
-            source=job.video.info.source,
-            fps=job.video.info.fps,
-            provenance={"command": "propagate", **job.parameters},
-            frames=[work.number(index) for index in range(work.seen)],
-            times=list(work.times),
-        )
+        publish(run, job, work.tracks, work.number, list(work.times))
     return Outcome(work.seen, len(work.tracks), begun)
 
 

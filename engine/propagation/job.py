@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -82,18 +82,7 @@ def write_store(
             if stop:
                 raise Interrupted
         work.check_complete()
-        run.finish(
-            job.name,
-            job.video.info.width,
-            job.video.info.height,
-            work.seen,
-            tracks=work.tracks,
-            source=job.video.info.source,
-            fps=job.video.info.fps,
-            provenance={"command": "propagate", **job.parameters},
-            frames=[work.number(index) for index in range(work.seen)],
-            times=work.times(),
-        )
+        publish(run, job, work.tracks, work.number, work.times())
     return Outcome(work.seen, len(job.prompts.tracks), begun)
 
 
@@ -111,6 +100,41 @@ def stream(
             raise Interrupted
     work.check_complete()
     return Outcome(work.seen, len(job.prompts.tracks), 0)
+
+
+class Described(Protocol):
+    """What every job says of its clip."""
+
+    @property
+    def video(self) -> VideoReader: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+
+def publish(
+    run: SegmentedRun,
+    job: Described,
+    tracks: Sequence[Track],
+    number: Callable[[int], int],
+    times: Sequence[float],
+    **provenance: Any,
+) -> None:
+    """Make the clip of a job that saw `times` final. number: of the frame with an index. provenance: more to say."""
+    info = job.video.info
+    run.finish(
+        job.name,
+        info.width,
+        info.height,
+        len(times),
+        tracks=tracks,
+        source=info.source,
+        fps=info.fps,
+        provenance={"command": "propagate", **job.parameters, **provenance},
+        frames=[number(index) for index in range(len(times))],
+        times=times,
+    )
 
 
 class Done(NamedTuple):

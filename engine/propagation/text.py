@@ -16,7 +16,7 @@ import numpy as np
 from engine.errors import UsageError, VideoError
 from engine.masks import rle
 from engine.propagation.ahead import ahead
-from engine.propagation.job import Interrupted, OnRecords
+from engine.propagation.job import Interrupted, OnRecords, publish
 from engine.propagation.sentences import Asker, Window
 from engine.store import SegmentedRun
 from engine.types import Frame, MaskRecord, Track
@@ -87,18 +87,7 @@ def write_text_store(
                 if on_records is not None:
                     on_records(number, time, records)
             run.checkpoint(work.state(), work.tracks)
-        run.finish(
-            job.name,
-            job.video.info.width,
-            job.video.info.height,
-            len(work.times),
-            tracks=work.tracks,
-            source=job.video.info.source,
-            fps=job.video.info.fps,
-            provenance={"command": "propagate", **job.parameters, "choices": work.choices},
-            frames=[work.number(index) for index in range(len(work.times))],
-            times=work.times,
-        )
+        publish(run, job, work.tracks, work.number, work.times, choices=work.choices)
     return TextOutcome(len(work.times), begun, work.choices)
 
 

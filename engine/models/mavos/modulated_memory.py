@@ -12,6 +12,7 @@ from engine.models.mavos.attention import Size, attend
 from engine.models.mavos.config import KEY_WIDTH, LAYERS, VALUE_WIDTH
 from engine.models.mavos.drop_path import drop_path
 from engine.models.mavos.gated_propagation import Tokens
+from engine.models.mavos.mlp import MLP
 
 HEADS = 4
 _SLOTS = (("0", KEY_WIDTH), ("1", VALUE_WIDTH), ("3", VALUE_WIDTH))
@@ -45,15 +46,6 @@ class _ModulatedAttention(nn.Module):
         return self.proj(attend(q, k, v).transpose(1, 2).flatten(2))
 
 
-class _MLP(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
 class JointModulation(nn.Module):
     """new, old (B, L, C) -> (B, L, C). What is added to is the new frame as it came, not normalised."""
 
@@ -61,7 +53,7 @@ class JointModulation(nn.Module):
         super().__init__()
         self.norm_l, self.norm_c, self.norm2 = (nn.LayerNorm(width) for _ in range(3))
         self.attn = _ModulatedAttention(width)
-        self.mlp = _MLP(width)
+        self.mlp = MLP(width)
 
     def forward(self, new: Tensor, old: Tensor, size: Size) -> Tensor:
         y = new + drop_path(self.attn(self.norm_l(new), self.norm_c(old), size), self.training)

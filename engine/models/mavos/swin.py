@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.models.mavos.mlp import MLP
+
 WINDOW = 7
 _BLOCKED = -100.0
 _STAGES = ((128, 2, 4), (256, 2, 8), (512, 18, 16))  # width, blocks, heads
@@ -48,15 +50,6 @@ def relative_positions() -> Tensor:
     return (delta[:, None, :, None] * (2 * WINDOW - 1) + delta[None, :, None, :]).reshape(WINDOW**2, WINDOW**2)
 
 
-class _MLP(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
-
-
 class SwinBlock(nn.Module):
     """Window attention and an MLP; odd blocks shift the windows by half a window."""
 
@@ -65,7 +58,7 @@ class SwinBlock(nn.Module):
         self.shift = shift
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attn = WindowAttention(width, heads)
-        self.mlp = _MLP(width)
+        self.mlp = MLP(width)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self._windowed(self.norm1(x))

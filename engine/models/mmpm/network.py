@@ -11,6 +11,7 @@ from engine.models.mmpm.config import MMPMConfig
 from engine.models.mmpm.conv_parts import ConvMaskDecoder, ConvValueEncoder
 from engine.models.mmpm.vit_parts import ViTImageEncoder, ViTMaskDecoder, ViTValueEncoder
 from engine.nn.aggregate import soft_aggregate
+from engine.nn.blocks import mask_planes
 from engine.nn.conv_encoder import ConvEncoder, Features
 from engine.nn.key import Key, KeyProjection
 
@@ -52,14 +53,9 @@ class MMPM(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """masks (B, n, H, W) in [0, 1] -> value (B, n, C_v, h, w) and the hidden state, reinforced if `deep`.
 
-        Each object sees the sum of the others. `others` (like masks) takes the place of that sum: zeros where every
-        object is alone in the world, the true sum where the objects here are only some of all.
+        others: see `mask_planes`.
         """
-        planes = masks.unsqueeze(2)
-        if not self.config.single_object:
-            if others is None:
-                others = masks.sum(1, keepdim=True) - masks
-            planes = torch.stack([masks, others], 2)
+        planes = mask_planes(masks, others, self.config.single_object)
         return self.value_encoder(image, features, hidden, planes, deep)
 
     def decode(self, features: Features, read: Tensor, hidden: Tensor, update: bool) -> tuple[Tensor, Tensor | None]:

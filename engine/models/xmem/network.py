@@ -4,12 +4,11 @@ Knows tensors of one frame and what was read from a memory. What is remembered, 
 State-dict names and shapes are those of the published checkpoints. Sides of inputs are multiples of 16.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.xmem.config import XMemConfig
-from engine.nn.blocks import FusionBlock, HiddenGate, per_object, side_by_side
+from engine.nn.blocks import FusionBlock, HiddenGate, mask_planes, per_object, side_by_side
 from engine.nn.conv_encoder import Features
 from engine.nn.key import Key, KeyProjection
 from engine.nn.refine import MultiScaleGate, UpBlock
@@ -91,14 +90,9 @@ class XMem(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """masks (B, n, H, W) in [0, 1] -> value (B, n, C_v, h, w) and the hidden state, reinforced if `deep`.
 
-        Each object sees the sum of the others. `others` (like masks) takes the place of that sum: zeros where every
-        object is alone in the world, the true sum where the objects here are only some of all.
+        others: see `mask_planes`.
         """
-        planes = masks.unsqueeze(2)
-        if not self.config.single_object:
-            if others is None:
-                others = masks.sum(1, keepdim=True) - masks
-            planes = torch.stack([masks, others], 2)
+        planes = mask_planes(masks, others, self.config.single_object)
         return self.value_encoder(image, features, hidden, planes, deep)
 
     def decode(self, features: Features, read: Tensor, hidden: Tensor, update: bool) -> tuple[Tensor, Tensor | None]:
