@@ -115,6 +115,6 @@ def test_a_run_reports_it_at_its_interval_and_at_the_end(store: Path, tmp_path: 
 def test_promptable_models_have_none(store: Path, tmp_path: Path) -> None:
     wanted = settings(model="sam-tiny", steps=1, batch=1)
     clips = open_data(["synthetic"], wanted, CPU)
-    with pytest.raises(UsageError, match="--validate propagates masks"):
+    with pytest.raises(UsageError, match="--validate is for mmpm"):
         train(wanted, clips, tmp_path / "w.safetensors", around=Surroundings(validation=validation(store)))
     assert not isinstance(clips, MMPMTask)
