@@ -87,7 +87,8 @@ class SAMTask:
         if isinstance(encoder, DrawnPromptEncoder):
             dense = torch.cat([dense, encoder.planes((prompts.points, prompts.labels), prompts.boxes)], 1)
         tokens = prompt_tokens(encoder, prompts)
-        logits, quality = decode(self.model.mask_decoder, embedding, encoder.get_dense_pe(), tokens, dense)
+        decoder, position = self.model.mask_decoder, encoder.get_dense_pe()
+        logits, quality = decode(decoder, embedding, position, tokens, dense, again=False)
         return logits.float(), quality.float()
 
 

@@ -140,6 +140,29 @@ def test_segment_anythings_predictor_takes_the_convolutional_form(config: SAMCon
     assert masks.shape == (1, 40, 60)
 
 
+def test_a_box_alone_is_answered_twice_and_nothing_else_is() -> None:
+    predictor = SamPredictor(seeded(DRAWN))
+    predictor.set_image(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+    box, points, labels = torch.tensor([[10.0, 5, 40, 30]]), torch.tensor([[[30.0, 20]]]), torch.ones(1, 1)
+    encoder, decoder = predictor.model.prompt_encoder, predictor.model.mask_decoder
+    with torch.inference_mode():
+        sparse, dense = encoder(None, box, None)
+        once, _ = decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense, again=False)
+        twice, quality = decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense)
+    _, sure, mended = predictor.predict_torch(None, None, box, mask_input=once[:, :1], multimask_output=False)
+    torch.testing.assert_close(twice[:, :1], mended)
+    torch.testing.assert_close(quality[:, :1], sure)
+    assert not torch.allclose(twice[:, :1], once[:, :1])
+    torch.testing.assert_close(twice[:, 1:], once[:, 1:])
+    with torch.inference_mode():
+        sparse, dense = encoder((points, labels), None, None)
+        each = [
+            decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense, again=a)[0]
+            for a in (False, True)
+        ]
+    torch.testing.assert_close(*each)
+
+
 def test_a_file_of_ours_carries_its_configuration(tmp_path: Path) -> None:
     network = seeded()
     path = tmp_path / "small.safetensors"

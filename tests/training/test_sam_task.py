@@ -232,7 +232,7 @@ def test_one_scene_is_learned(tmp_path: Path) -> None:
     after = task.step(scene.held, generator(2), 1)
     assert after.loss < 0.75 * before.loss
     assert after.iou > 0.6
-    assert after.parts["corrected IoU"] > before.parts["corrected IoU"] + 0.2
+    assert after.parts["corrected IoU"] > before.parts["corrected IoU"] + 0.1
 
 
 def test_a_run_from_pictures_to_a_file(tmp_path: Path) -> None:
@@ -244,6 +244,6 @@ def test_a_run_from_pictures_to_a_file(tmp_path: Path) -> None:
     train(settings, source, output)
     network, config = load_sam(output)
     assert config.name == "sam-tiny"
-    assert config.image_side == 320  # trained at 64, used at its own side
-    assert network.image_encoder.img_size == 320
+    assert config.image_side == 384  # trained at 64, used at its own side
+    assert network.image_encoder.img_size == 384
     assert dataclasses.asdict(settings.clips)["size"] == 64

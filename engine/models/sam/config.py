@@ -77,7 +77,7 @@ CONFIGS: dict[str, SAMConfig] = {
         SAMConfig(
             "sam-tiny",
             "conv",
-            image_side=320,
+            image_side=384,
             stride=8,
             prompt_dim=128,
             mlp_dim=512,

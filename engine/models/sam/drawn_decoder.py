@@ -8,7 +8,7 @@ finer features of the picture beside them, which travel as further channels of t
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import MaskDecoder
+from segment_anything.modeling import MaskDecoder, PromptEncoder
 from torch import Tensor, nn
 
 from engine.models.sam.prompt_encoder import PLANES
@@ -93,9 +93,36 @@ class DrawnMaskDecoder(MaskDecoder):
     ) -> tuple[Tensor, Tensor]:
         """segment-anything's call for the prompts of one image: embedding (1, C + 4F, h, w)."""
         # Its own predict_masks repeats the embedding for every prompt and adds the dense one; the addition is ours.
-        coarse, fine = self.split(image_embeddings)
-        source = self.source(coarse, dense_prompt_embeddings)
-        return decode_source(self, source, image_pe, sparse_prompt_embeddings, fine)
+        return self.answer(image_embeddings, image_pe, sparse_prompt_embeddings, dense_prompt_embeddings)
+
+    def look_again_with(self, prompt_encoder: PromptEncoder) -> None:
+        """The prompt encoder that shows the decoder its own masks; its weights do not become the decoder's."""
+        self._prompt_encoder = (prompt_encoder,)
+
+    def answer(self, embedding: Tensor, position: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (P, 4, 4h, 4w) and quality (P, 4) of P prompts; embedding (P or 1, C + 4F, h, w).
+
+        A box that comes without a mask is asked twice, the second time with the first answer as its mask, and gets the
+        single mask of the second time: boxes are what the network is surest of, and it mends its own mistakes.
+        """
+        coarse, fine = self.split(embedding)
+        logits, quality = decode_source(self, self.source(coarse, dense), position, sparse, fine)
+        again = self._boxed_without_mask(dense)
+        if bool(again.any()):
+            shown = self._prompt_encoder[0].mask_downscaling(logits[again, :1])
+            dense = torch.cat([shown, dense[again, self.transformer_dim :]], 1)
+            coarse, fine = (x if len(x) == 1 else x[again] for x in (coarse, fine))
+            mended, sure = decode_source(self, self.source(coarse, dense), position, sparse[again], fine)
+            logits, quality = logits.clone(), quality.clone()
+            logits[again, 0], quality[again, 0] = mended[:, 0], sure[:, 0]
+        return logits, quality
+
+    def _boxed_without_mask(self, dense: Tensor) -> Tensor:
+        """Which of the dense embeddings (P, C + PLANES, h, w) are of a box alone, bool (P,)."""
+        plain, planes = dense.split([self.transformer_dim, PLANES], 1)
+        unmasked = plain[:, :, 0, 0] == self._prompt_encoder[0].no_mask_embed.weight.to(plain.dtype)
+        boxed: Tensor = unmasked.all(1) & (planes[:, -1, 0, 0] > 0)
+        return boxed
 
     def likeness(self, embedding: Tensor, planes: Tensor) -> Tensor:
         """Cosines (P, PROTOTYPES * GROUPS, h, w) with what lies under the prompts; zeros where a prompt is absent."""

@@ -35,23 +35,23 @@ class ConvImageEncoder(ConvEncoder):
 def build_sam(config: SAMConfig) -> Sam:
     """The network with random weights. State-dict names are segment-anything's, but for a convolutional encoder and
     what draws prompts."""
+    prompt_encoder = (DrawnPromptEncoder if config.drawn_prompts else PromptEncoder)(
+        embed_dim=config.prompt_dim,
+        image_embedding_size=(config.grid, config.grid),
+        input_image_size=(config.image_side, config.image_side),
+        mask_in_chans=config.mask_in_chans,
+    )
+    return Sam(_image_encoder(config), prompt_encoder, _mask_decoder(config, prompt_encoder))
+
+
+def _mask_decoder(config: SAMConfig, prompt_encoder: PromptEncoder) -> MaskDecoder:
     width = config.prompt_dim
     transformer = TwoWayTransformer(depth=2, embedding_dim=width, num_heads=8, mlp_dim=config.mlp_dim)
-    prompt_encoder = DrawnPromptEncoder if config.drawn_prompts else PromptEncoder
-    if config.drawn_prompts:
-        decoder: MaskDecoder = DrawnMaskDecoder(width, transformer, width, config.prompted_widths, config.fine)
-    else:
-        decoder = MaskDecoder(transformer_dim=width, transformer=transformer, iou_head_hidden_dim=width)
-    return Sam(
-        _image_encoder(config),
-        prompt_encoder(
-            embed_dim=width,
-            image_embedding_size=(config.grid, config.grid),
-            input_image_size=(config.image_side, config.image_side),
-            mask_in_chans=config.mask_in_chans,
-        ),
-        decoder,
-    )
+    if not config.drawn_prompts:
+        return MaskDecoder(transformer_dim=width, transformer=transformer, iou_head_hidden_dim=width)
+    decoder = DrawnMaskDecoder(width, transformer, width, config.prompted_widths, config.fine)
+    decoder.look_again_with(prompt_encoder)
+    return decoder
 
 
 def _image_encoder(config: SAMConfig) -> nn.Module:
