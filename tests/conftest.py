@@ -1,8 +1,12 @@
 """The command line run inside the process: `cli("info", "tracks.h5")` gives status, out and err."""
 
+import contextlib
+import ctypes
+import gc
 import os
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,20 @@ def _signals_are_heard() -> None:
     """A suite started in the background inherits an ignored Ctrl-C, and so would every process that it starts."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _networks_are_let_go() -> Iterator[None]:
+    """Helpers keep networks for the tests of a file; behind it they go, or a long run would hold all of them."""
+    yield
+    for module in list(sys.modules.values()):
+        if getattr(module, "__name__", "").endswith(("_golden", "_toys")):
+            for kept in vars(module).values():
+                if hasattr(kept, "cache_clear"):
+                    kept.cache_clear()
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # glibc keeps what it was told to keep
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_probabilities_where_recorded_labels_are_fed_back(loop: str) -> None:
     assert largest(last.identity[0, :, ::16], arrays["final_long_IDV_layer2_c16"]) < 1e-3
 
 
-@pytest.mark.parametrize("loop", ["mavos_newobj", "mavos_12obj"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_labels_of_free_runs(loop: str) -> None:
     arrays = case(f"loop_{loop}")
     prompts: dict[int, dict[int, Any]] = {}
