@@ -1,7 +1,7 @@
 """SAM in training: interactive rounds of prompts and corrections (Segment Anything, section 3 and appendix A).
 
-The first prompt of every mask is a point or a box; each later round adds a point where the prediction is wrong and
-shows the decoder its last mask. A box and every later round are answered by the single mask. A point may mean any
+The first prompt of every mask is a point or a box; each later round shows the decoder its last mask and, in some of the
+rounds, adds a point where that is wrong. A box and every later round are answered by the single mask. A point may mean any
 region that it lies in, and several people drew several: each of them is to be met by one of three masks. The other
 answer of the first round counts a little. The quality head learns the true IoU of all four.
 """
@@ -21,6 +21,8 @@ from engine.training.settings import TrainSettings
 from engine.training.task import Outcome
 
 BOX_SHARE = 0.65
+MASK_ALONE_SHARE = 0.6
+"""Of the later rounds; the paper has two of eleven, but here every box alone is answered in two rounds."""
 FOCAL_WEIGHT = 10.0
 SECONDARY = 0.25
 QUALITY_WEIGHT = 3.0
@@ -64,7 +66,8 @@ class SAMTask:
         first = _iou(answer.detach(), small).mean().item()
         rounds = step % (1 + self.settings.rounds)
         for _ in range(rounds):
-            prompts = corrected(prompts, answer.detach(), truth, generator)
+            if float(torch.rand((), generator=generator, device=truth.device)) >= MASK_ALONE_SHARE:
+                prompts = corrected(prompts, answer.detach(), truth, generator)
             logits, quality = self._answer(embedding, prompts, answer.detach())
             answer = logits[:, :1]
             loss = (

@@ -106,9 +106,9 @@ class SceneSource:
         return torch.stack([self._region(plane) for plane in layers[drawn].long()])
 
     def _region(self, labels: Tensor) -> Tensor:
-        """One region of a label map (S, S), drawn by the square root of its area."""
+        """One region of a label map (S, S), drawn by the fourth root of its area."""
         counts = torch.bincount(labels.flatten()).float()
-        weights = counts.sqrt() * (counts >= SMALLEST_VISIBLE * labels.numel())
+        weights = counts**0.25 * (counts >= SMALLEST_VISIBLE * labels.numel())
         if len(weights) > 1:
             weights[0] = 0
         chosen = torch.multinomial(weights + 1e-9 * counts, 1, generator=self.generator)
