@@ -58,7 +58,7 @@ class Served:
         lines = [self.process.stdout.readline() for _ in range(2)]
         found = dict(re.findall(r"(annotator|supervisor): (\S+)", "".join(lines)))
         if len(found) != 2:
-            raise AssertionError(self.process.communicate(timeout=10))
+            raise AssertionError(self.process.communicate(timeout=60))
         self.links: dict[str, str] = found
 
     def __enter__(self) -> "Served":
@@ -76,7 +76,7 @@ class Served:
     def kill(self) -> None:
         """Without a chance to write anything."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=60)
 
     def end(self) -> int:
         """As Ctrl-C does; the exit status."""
@@ -97,6 +97,7 @@ class Hands:
         from selenium.webdriver.common.keys import Keys
 
         for name in names:
+            self.see()
             chain, held = ActionChains(self.driver, duration=0), []
             *mods, last = name.split("+") if len(name) > 1 else [name]
             for mod in mods:
@@ -112,6 +113,7 @@ class Hands:
         """Press at the first place of the frame, go over the others, let go at the last."""
         from selenium.webdriver.common.action_chains import ActionChains
 
+        self.see()
         left, top, w, h = self.look(
             "const r = document.getElementById('main').getBoundingClientRect();"
             "return [r.left, r.top, r.width, r.height]"
@@ -127,8 +129,13 @@ class Hands:
         pointer.pointer_up(button=button)
         chain.perform()
 
+    def see(self) -> None:
+        """Wait until the frame that was asked for is on the page, as people do: what is not to be seen is not judged."""
+        self.wait(lambda: self.look("return document.body.dataset.drawn === document.getElementById('scrub').value"))
+
     def press(self, name: str) -> None:
         """A button of the page, by its id."""
+        self.see()
         self.driver.find_element("id", name).click()
 
     def write(self, name: str, text: str) -> None:
@@ -143,7 +150,7 @@ class Hands:
         """What a script finds."""
         return self.driver.execute_script(script, *given)
 
-    def wait(self, what: Callable[[], Any], seconds: float = 20) -> Any:
+    def wait(self, what: Callable[[], Any], seconds: float = 90) -> Any:
         """Until something holds; what it is."""
         end = time.monotonic() + seconds
         while not (found := what()):

@@ -46,9 +46,7 @@ def store(tmp_path: Path, drawn: list[tuple[Any, dict[int, BoolArray]]]) -> Path
 def opened(driver: Any, link: str) -> Hands:
     driver.get(link)
     hands = Hands(driver, SIZE)
-    hands.wait(
-        lambda: hands.look("return location.hash.length > 3 && document.querySelector('#track-list li') !== null")
-    )
+    hands.wait(lambda: hands.look("return document.body.dataset.ready !== undefined"))
     return hands
 
 

@@ -34,6 +34,7 @@ export async function start() {
 export async function openClip(name, index = 0, track = null) {
   stopPlaying();
   leaveMend();
+  delete document.body.dataset.ready;
   const clip = await ask('clip', {}, name);
   app.clip = clip;
   $('clip').value = name;
@@ -92,6 +93,7 @@ export async function go(index) {
   if (app.wanted !== index) return;
   draw();
   app.drawn = index;
+  document.body.dataset.drawn = index;
   showPanel();
   window.dispatchEvent(new CustomEvent('drawn', { detail: { index, milliseconds: performance.now() - begun } }));
   app.frames.prefetch(index);
