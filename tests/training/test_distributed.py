@@ -46,10 +46,10 @@ def one_process(folder: Path) -> dict[str, Any]:
 def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
     """Two processes with batch 2: the second is killed after step 3, the same is run again. Reports and messages."""
     folder = tmp_path_factory.mktemp("two")
-    killed = launch(folder, 2, STEPS, "1@3")
+    killed = launch("mmpm", folder, 2, STEPS, "1@3")
     assert killed.returncode != 0
     assert [path.name for path in folder.iterdir()] == ["run.pt"]
-    done = launch(folder, 2, STEPS, "1@3")
+    done = launch("mmpm", folder, 2, STEPS, "1@3")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in folder.iterdir()) == ["rank0.json", "rank1.json", "run.pt"]
     return [json.loads((folder / f"rank{rank}.json").read_text()) for rank in (0, 1)], killed.stderr
@@ -67,6 +67,15 @@ def test_two_processes_learn_as_one_with_the_doubled_batch(two: Any, tmp_path: P
 def test_both_processes_end_with_the_same_weights(two: Any) -> None:
     first, second = two[0]
     assert first == second
+
+
+def test_a_promptable_model_learns_in_two_processes(tmp_path: Path) -> None:
+    """Each draws its own prompts, so that the curve is not one process's; both hold the same weights all the time."""
+    done = launch("sam", tmp_path, 1, 30, "1@0")
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second
+    assert sum(first["losses"][-8:]) < 0.8 * sum(first["losses"][:8])
 
 
 def test_a_dead_process_is_told_in_one_line_by_the_others(two: Any) -> None:

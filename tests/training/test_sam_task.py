@@ -6,33 +6,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from training_toys import OneScene, sam_settings, sam_task
 
-from engine.models.sam.config import SAMConfig
 from engine.models.sam.loading import load_sam
-from engine.models.sam.network import build_sam
 from engine.training.loop import Trainer
 from engine.training.pictures import HEIGHT, WIDTH, load_pictures
 from engine.training.prompts import error_points, inner_points, loose_boxes
 from engine.training.run import open_data, train
-from engine.training.sam_task import FOCAL_WEIGHT, SAMTask, _mask_losses, judge_first, regions_under
-from engine.training.scenes import Scenes, SceneSource
+from engine.training.sam_task import FOCAL_WEIGHT, _mask_losses, judge_first, regions_under
+from engine.training.scenes import SceneSource
 from engine.training.settings import TrainSettings
 from engine.training.synthesis import SynthesisConfig
 from engine.training.views import draw_views
-
-SMALL = SAMConfig(
-    "sam-small",
-    "conv",
-    image_side=64,
-    stride=8,
-    prompt_dim=32,
-    mlp_dim=64,
-    widths=(8, 16, 24, 32, 32),
-    mask_in_chans=4,
-    drawn_prompts=True,
-    fine=4,
-    prompted_widths=(8, 16, 16),
-)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -203,30 +188,9 @@ def test_losses_of_all_pairs_are_those_of_each_pair() -> None:
         assert abs(found[prompt, mask, target] - expected) < 1e-5
 
 
-class OneScene:
-    """The same pictures and masks for ever."""
-
-    def __init__(self, config: SynthesisConfig) -> None:
-        self.generator = generator(1)
-        self.held = SceneSource(config, 3, None, self.generator).batch(2)
-
-    def batch(self, clips: int) -> Scenes:
-        return self.held
-
-
 def test_one_scene_is_learned(tmp_path: Path) -> None:
-    settings = TrainSettings(
-        model="sam-tiny",
-        steps=120,
-        batch=2,
-        learning_rate=3e-3,
-        warmup=10,
-        targets=3,
-        checkpoint_every=1000,
-        clips=SynthesisConfig(size=64, frames=2),
-    )
-    torch.manual_seed(0)
-    task, scene = SAMTask(build_sam(SMALL), SMALL, settings), OneScene(settings.clips)
+    settings = sam_settings(steps=120)
+    task, scene = sam_task(settings), OneScene(settings.clips)
     before = task.step(scene.held, generator(2), 1)
     Trainer(task, scene, settings, tmp_path / "run.pt").run()
     after = task.step(scene.held, generator(2), 1)

@@ -1,4 +1,4 @@
-"""A very small MMPM and short runs: what a test of training can afford on one core."""
+"""A very small MMPM, a very small SAM, and short runs: what a test of training can afford on one core."""
 
 import dataclasses
 from pathlib import Path
@@ -9,8 +9,12 @@ from torch import Tensor
 
 from engine.models.mmpm.config import CONFIGS, ConvConfig
 from engine.models.mmpm.network import MMPM
+from engine.models.sam.config import SAMConfig
+from engine.models.sam.network import build_sam
 from engine.training.loop import Trainer
 from engine.training.mmpm_task import MMPMTask
+from engine.training.sam_task import SAMTask
+from engine.training.scenes import Scenes, SceneSource
 from engine.training.settings import TrainSettings
 from engine.training.synthesis import SynthesisConfig, Synthesizer
 
@@ -23,6 +27,20 @@ TINY = dataclasses.replace(
     hidden_dim=8,
     top_k=8,
     conv=ConvConfig(widths=(8, 8, 16, 16)),
+)
+
+SMALL = SAMConfig(
+    "sam-small",
+    "conv",
+    image_side=64,
+    stride=8,
+    prompt_dim=32,
+    mlp_dim=64,
+    widths=(8, 16, 24, 32, 32),
+    mask_in_chans=4,
+    drawn_prompts=True,
+    fine=4,
+    prompted_widths=(8, 16, 16),
 )
 
 
@@ -55,3 +73,28 @@ class OneBatch:
 
     def batch(self, clips: int) -> tuple[Tensor, Tensor]:
         return self.images, self.masks
+
+
+class OneScene:
+    """The same pictures and masks for ever."""
+
+    def __init__(self, config: SynthesisConfig) -> None:
+        self.generator = torch.Generator().manual_seed(1)
+        self.held = SceneSource(config, 3, None, self.generator).batch(2)
+
+    def batch(self, clips: int) -> Scenes:
+        return self.held
+
+
+def sam_settings(**more: Any) -> TrainSettings:
+    """For `OneScene`: two pictures of 64 pixels with three masks."""
+    plain = {"model": "sam-tiny", "batch": 2, "learning_rate": 3e-3, "warmup": 10, "targets": 3}
+    clips = SynthesisConfig(size=64, frames=2)
+    return TrainSettings(**{**plain, "checkpoint_every": 1000, "clips": clips, **more})
+
+
+def sam_task(wanted: TrainSettings) -> SAMTask:
+    """The same random weights every time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return SAMTask(build_sam(SMALL), SMALL, wanted)
