@@ -2,10 +2,21 @@
 
 from engine.video.codecs import codec_report
 from engine.video.finding import find_videos
+from engine.video.live import LiveReader
 from engine.video.numbering import frame_numbers
-from engine.video.opening import open_video
+from engine.video.opening import open_stream, open_video
 from engine.video.reader import VideoReader
 from engine.video.stills import read_image
 from engine.video.writer import VideoWriter
 
-__all__ = ["VideoReader", "VideoWriter", "codec_report", "find_videos", "frame_numbers", "open_video", "read_image"]
+__all__ = [
+    "LiveReader",
+    "VideoReader",
+    "VideoWriter",
+    "codec_report",
+    "find_videos",
+    "frame_numbers",
+    "open_stream",
+    "open_video",
+    "read_image",
+]

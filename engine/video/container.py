@@ -25,11 +25,11 @@ VIDEO_SUFFIXES = frozenset(
     | {".ts", ".m2ts", ".mts", ".flv", ".wmv", ".ogv", ".y4m"}
 )
 # Play lists and the like are left out: a file must not make FFmpeg open other files.
-_FORMATS = (
+FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpeg,mpegts,mpegvideo,flv,live_flv,asf,ogg,yuv4mpegpipe,"
     "h264,hevc,m4v,ivf,av1,obu,nut,mxf,apng,mp3,wav,flac,aac"
 )
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class ContainerReader(VideoReader):
         self._count: int | None = None
         self.info = VideoInfo(source=source, name=name, width=0, height=0)
         with self._open() as container:
-            stream = self._picture_stream(container)
-            rate = _rate(stream)
+            stream = picture_stream(container, self.info.source)
+            rate = rate_of(stream)
             first = next(self._decode(container, stream), None)
         if first is None:
             raise _no_frame(source)
@@ -83,7 +83,7 @@ class ContainerReader(VideoReader):
         size = (self.info.width, self.info.height)
         index = -1
         with self._open() as container:
-            for index, decoded in enumerate(self._decode(container, self._picture_stream(container))):
+            for index, decoded in enumerate(self._decode(container, picture_stream(container, self.info.source))):
                 if upright_size(decoded.picture) != size:
                     raise self._other_size(index, upright_size(decoded.picture))
                 yield decoded
@@ -110,22 +110,6 @@ class ContainerReader(VideoReader):
                 "check it with a player, or convert it: ffmpeg -i IN OUT.mp4",
             ) from error
 
-    def _picture_stream(self, container: Any) -> Any:
-        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        source = self.info.source
-        if not len(container.streams):
-            raise _no_frame(source)
-        if not streams:
-            kinds = ", ".join(sorted({s.type for s in container.streams}))
-            raise VideoError(f"{source}: has no video stream, only {kinds}", "give a file with moving pictures")
-        stream = streams[0]
-        if stream.codec_context is None:
-            raise VideoError(f"{source}: its codec cannot be decoded here", "convert it to H.264: ffmpeg -i IN OUT.mp4")
-        if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
-            raise VideoError(f"{source}: frames of more than {MAX_PIXELS} pixels", "scale the video down first")
-        stream.thread_type = "AUTO"
-        return stream
-
     def _decode(self, container: Any, stream: Any) -> Iterator[_Decoded]:
         """Frames up to the end; VideoError where the stream breaks, or where it ends before the file says it should."""
         index, first = 0, None
@@ -135,7 +119,7 @@ class ContainerReader(VideoReader):
                     if picture.is_corrupt:
                         raise StreamBroken("the picture is damaged")
                     first = picture.pts if first is None else first
-                    yield _Decoded(picture, _seconds(picture.pts, first, stream, index))
+                    yield _Decoded(picture, seconds(picture.pts, first, stream, index))
                     index += 1
         except StreamBroken as error:
             raise self._broken(index, stream, str(error)) from error
@@ -157,18 +141,36 @@ class ContainerReader(VideoReader):
         )
 
 
+def picture_stream(container: Any, source: str) -> Any:
+    """The first stream of moving pictures. Raises VideoError where there is none that can be decoded."""
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not len(container.streams):
+        raise _no_frame(source)
+    if not streams:
+        kinds = ", ".join(sorted({s.type for s in container.streams}))
+        raise VideoError(f"{source}: has no video stream, only {kinds}", "give a file with moving pictures")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise VideoError(f"{source}: its codec cannot be decoded here", "convert it to H.264: ffmpeg -i IN OUT.mp4")
+    if stream.codec_context.width * stream.codec_context.height > MAX_PIXELS:
+        raise VideoError(f"{source}: frames of more than {MAX_PIXELS} pixels", "scale the video down first")
+    stream.thread_type = "AUTO"
+    return stream
+
+
 def _no_frame(source: str) -> VideoError:
     return VideoError(f"{source}: holds no frame", "the recording is empty; export the video again")
 
 
-def _seconds(pts: int | None, first: int | None, stream: Any, index: int) -> float | None:
+def seconds(pts: int | None, first: int | None, stream: Any, index: int) -> float | None:
     """Seconds from the first picture: by its time stamp, else by the nominal rate, None if there is neither."""
     if pts is not None and first is not None:
         return float((pts - first) * stream.time_base)
-    rate = _rate(stream)
+    rate = rate_of(stream)
     return float(index / rate) if rate else None
 
 
-def _rate(stream: Any) -> Fraction | None:
+def rate_of(stream: Any) -> Fraction | None:
+    """Frames a second of a stream, as it says."""
     rate = stream.average_rate or stream.guessed_rate
     return Fraction(rate) if rate else None

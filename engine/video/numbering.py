@@ -15,6 +15,9 @@ def frame_numbers(reader: VideoReader) -> Sequence[int] | None:
     The last number of a name counts. Numbers are used only if every name has one, they ascend, and none is so large
     that it must be something else (a time in nanoseconds): otherwise, and for video files, frames are counted.
     """
+    told = reader.numbers()
+    if told is not None:
+        return told
     names = reader.names()
     if not names:
         return None

@@ -4,14 +4,19 @@ Knows how the kinds of sources are told apart. Reading them is the business of o
 """
 
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from engine.errors import VideoError
+from engine.errors import UsageError, VideoError
+from engine.video.cameras import CameraCapture, is_camera
 from engine.video.container import ContainerReader
 from engine.video.image_lists import folder_images, glob_images, is_glob, listed_images
 from engine.video.images import ImageSequenceReader
+from engine.video.live import LiveReader
+from engine.video.pipes import Y4M, PipeCapture, parse_raw
 from engine.video.reader import VideoReader
-from engine.video.spool import read_pipe, read_stdin
+from engine.video.spool import read_pipe, read_stdin, reopenable, standard_input
 from engine.video.stills import is_still
+from engine.video.streaming import StreamReader
 
 
 def open_video(source: str | Path) -> VideoReader:
@@ -37,6 +42,75 @@ def open_video(source: str | Path) -> VideoReader:
         return ContainerReader(path, text, path.stem)
     with path.open("rb") as pipe:
         return read_pipe(pipe, text, path.name)
+
+
+def open_stream(source: str | Path, raw: str | None = None, live: bool = False) -> VideoReader:
+    """As `open_video`, for those who read the frames once, in order: cameras too, and pipes as they come.
+
+    A camera (a number, /dev/videoN) is live: frames that nobody asks for in time are dropped. A pipe is read as it
+    comes where it holds y4m, where raw says what its bytes are (see engine.video.pipes.parse_raw), and where `live`
+    is wanted; any other is copied first. Raises VideoError, and UsageError for options that do not fit the source.
+    """
+    text = str(source)
+    if is_camera(text):
+        if raw:
+            raise UsageError(f"--raw {raw}: {text} is a camera", "leave --raw out, or read from a pipe: -")
+        return LiveReader(CameraCapture(text), text, f"camera{Path(text).name.removeprefix('video')}")
+    pipe = _pipe(text)
+    if pipe is None:
+        if raw or live:
+            raise UsageError(
+                f"{text}: no camera and no pipe", f"{'--raw' if raw else '--live'} goes with a camera or a pipe (-)"
+            )
+        return open_video(source)
+    name = "stdin" if text == "-" else Path(text).name
+    form = parse_raw(raw) if raw else None
+    stream = _Peeked(pipe)
+    if form is None and not live and stream.head(len(Y4M)) != Y4M:
+        with stream:
+            return read_pipe(cast(BinaryIO, stream), text, name)
+    capture = PipeCapture(cast(BinaryIO, stream), text, form, live)
+    return (LiveReader if live else StreamReader)(capture, text, name)
+
+
+def _pipe(source: str) -> BinaryIO | None:
+    """The pipe that a source is; None for files, folders and patterns, a redirected file included."""
+    if source == "-":
+        stream = standard_input()
+        return stream if reopenable(stream) is None else None
+    path = Path(source)
+    return path.open("rb") if path.is_fifo() else None
+
+
+class _Peeked:
+    """A pipe of which the first bytes may be looked at before it is read."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._head = b""
+
+    def head(self, size: int) -> bytes:
+        """The first bytes, fewer at the end of the stream; to be asked for once, before anything is read."""
+        self._head = self._stream.read(size)
+        return self._head
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            head, self._head = self._head, b""
+            return head
+        return self._stream.read(size)
+
+    def read1(self, size: int = -1) -> bytes:
+        return self.read(size) if self._head else self._stream.read1(size)  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> "_Peeked":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _glob_name(pattern: str) -> str:

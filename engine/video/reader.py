@@ -19,6 +19,7 @@ class VideoReader(ABC):
     """
 
     info: VideoInfo
+    live = False  # whether frames are given up that nobody asks for in time, so that none may be asked for early
 
     @abstractmethod
     def count(self) -> int:
@@ -26,6 +27,10 @@ class VideoReader(ABC):
 
     def names(self) -> Sequence[str] | None:
         """Stems of the image files in order, without opening them; None for video files, which have no such names."""
+        return None
+
+    def numbers(self) -> Sequence[int] | None:
+        """What frames are called where that is neither counted nor found in names; grows while frames are read."""
         return None
 
     @abstractmethod

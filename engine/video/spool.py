@@ -19,11 +19,16 @@ from engine.video.container import ContainerReader
 
 def read_stdin() -> ContainerReader:
     """The video on standard input. Raises VideoError for a terminal, for no data, and for what is no video."""
-    stream = sys.stdin.buffer
-    if stream.isatty():
-        raise VideoError("-: standard input is a terminal", "pipe a video into it: mugvos ... - < clip.mp4")
-    direct = _reopenable(stream)
+    stream = standard_input()
+    direct = reopenable(stream)
     return ContainerReader(direct, "-", "stdin") if direct else read_pipe(stream, "-", "stdin")
+
+
+def standard_input() -> BinaryIO:
+    """Standard input as bytes. Raises VideoError for a terminal."""
+    if sys.stdin.isatty():
+        raise VideoError("-: standard input is a terminal", "pipe a video into it: mugvos ... - < clip.mp4")
+    return sys.stdin.buffer
 
 
 def read_pipe(stream: BinaryIO, source: str, name: str) -> ContainerReader:
@@ -53,7 +58,7 @@ class _SpooledReader(ContainerReader):
         self._release()
 
 
-def _reopenable(stream: BinaryIO) -> Path | None:
+def reopenable(stream: BinaryIO) -> Path | None:
     """A path under which a redirected regular file can be opened again; None for pipes and where there is no /proc."""
     try:
         descriptor = stream.fileno()
