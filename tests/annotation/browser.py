@@ -150,7 +150,7 @@ class Hands:
         """What a script finds."""
         return self.driver.execute_script(script, *given)
 
-    def wait(self, what: Callable[[], Any], seconds: float = 90) -> Any:
+    def wait(self, what: Callable[[], Any], seconds: float = 240) -> Any:
         """Until something holds; what it is."""
         end = time.monotonic() + seconds
         while not (found := what()):
@@ -187,7 +187,7 @@ const count = (selector) => document.querySelectorAll(selector).length;
 return {
   frame: find('frame-label').textContent, saved: find('saved').textContent, cell: find('cell-state').textContent,
   track: find('track-name').value, status: find('track-status').textContent, counts: find('track-counts').textContent,
-  note: find('track-note').textContent, mending: !find('mending').hidden, reviewing: !find('reviewing').hidden,
+  note: find('track-note').textContent, spinning: !find('spinner').hidden, mending: !find('mending').hidden, reviewing: !find('reviewing').hidden,
   answers: +(find('candidates').dataset.answers || 0), candidates: count('#candidates button'),
   tracks: count('#track-list li'), jobs: count('.job.running, .job.waiting'),
 };

@@ -1,7 +1,7 @@
 // A mask being made on one frame: points and boxes for SAM, brush and eraser. Knows the draft; what is saved is app.js's.
 
 import { ask } from './api.js';
-import { boxOf, paintMask, thumbnail } from './paint.js';
+import { paintMask, thumbnail } from './paint.js';
 import { areaOf, maskOf, runsOf, runsOfMask } from './rle.js';
 
 const $ = (id) => document.getElementById(id);
@@ -201,7 +201,7 @@ export class Mend {
     const runs = runsOfMask(this.mask, this.width, this.height);
     this.pixels = areaOf(runs);
     this.layersKey = true;
-    this.layers = paintMask(runs, boxOf(this.mask, this.width, this.height), this.colour, this.width, this.height);
+    this.layers = paintMask(runs, this.colour, this.width, this.height);
     this.redraw();
     this.app.onDraft(this);
   }
@@ -298,7 +298,7 @@ export class Mend {
       button.append(canvas, text, stable);
       button.onclick = () => this.take(which);
       room.append(button);
-      thumbnail(canvas, bitmap, paintMask(found.runs, found.box, this.colour, this.width, this.height), this.candidates[1].box);
+      thumbnail(canvas, bitmap, paintMask(found.runs, this.colour, this.width, this.height), this.candidates[1].box);
     });
     const twin = this.candidates[this.chosen]?.twin;
     $('twin').hidden = !twin;

@@ -4,66 +4,62 @@ import { eachPiece } from './rle.js';
 
 /** Two layers of a frame: fills (to be drawn as transparent as one likes) and rims. Small masks lie above large ones. */
 export function paintLayers(masks, colours, width, height) {
-  const fill = new ImageData(width, height), rim = new ImageData(width, height);
-  const paint = new Uint32Array(fill.data.buffer), lines = new Uint32Array(rim.data.buffer);
-  const pixels = fill.data;
-  for (const mask of [...masks].sort((a, b) => b.area - a.area)) {
-    if (!mask.area) continue;
+  // Painted down the columns, as the runs go, and turned over at the end: steps from row to row miss the cache.
+  const fill = new Uint32Array(width * height), rim = new Uint32Array(width * height);
+  const stamps = new Uint16Array((width + 2) * height);
+  const painted = masks.filter((mask) => mask.area).sort((a, b) => b.area - a.area);
+  painted.forEach((mask, at) => {
     const [r, g, b] = colours.get(mask.track) || [255, 255, 255];
     const plain = (255 << 24 | b << 16 | g << 8 | r) >>> 0;
-    eachPiece(mask.runs, height, (x, y0, y1) => {
-      for (let y = y0, at = y0 * width + x; y < y1; y++, at += width) {
-        if (!paint[at]) { paint[at] = plain; continue; }
-        const byte = at * 4;
-        pixels[byte] = (pixels[byte] + r) >> 1;
-        pixels[byte + 1] = (pixels[byte + 1] + g) >> 1;
-        pixels[byte + 2] = (pixels[byte + 2] + b) >> 1;
-      }
-    });
-    paintRim(mask.runs, mask.box, width, height, lines, plain);
-  }
-  return { fill: canvasOf(fill), rim: canvasOf(rim) };
+    paintFill(mask.runs, fill, stamps.subarray(height), plain, at + 1);
+    paintRim(mask.runs, height, stamps, rim, plain, at + 1);
+  });
+  return { fill: canvasOf(fill, width, height), rim: canvasOf(rim, width, height) };
 }
 
 /** One mask in one colour: { fill, rim } as canvases. */
-export function paintMask(runs, box, colour, width, height) {
-  return paintLayers([{ track: 0, runs, area: 1, box }], new Map([[0, colour]]), width, height);
+export function paintMask(runs, colour, width, height) {
+  return paintLayers([{ track: 0, runs, area: 1 }], new Map([[0, colour]]), width, height);
 }
 
-function paintRim(runs, box, width, height, lines, plain) {
-  const [x0, y0, w, h] = box;
-  const stride = w + 2;
-  const inside = new Uint8Array(stride * (h + 2));
+/** Where two masks meet, each byte is the mean of what was there and the new colour. */
+function paintFill(runs, fill, stamps, plain, stamp) {
+  let at = 0;
+  for (let i = 0; i < runs.length; i++) {
+    const end = at + runs[i];
+    if (i & 1) {
+      stamps.fill(stamp, at, end);
+      for (; at < end; at++) {
+        const there = fill[at];
+        fill[at] = there ? (there & plain) + (((there ^ plain) & 0xfefefefe) >>> 1) : plain;
+      }
+    }
+    at = end;
+  }
+}
+
+/** Pixels of a mask with a neighbour outside of it; `stamps` begins one column further left and bears the mask's stamp. */
+function paintRim(runs, height, stamps, rim, plain, stamp) {
   eachPiece(runs, height, (x, top, bottom) => {
-    for (let y = top, at = (top - y0 + 1) * stride + x - x0 + 1; y < bottom; y++, at += stride) inside[at] = 1;
+    const begin = x * height + top, end = x * height + bottom;
+    rim[begin] = rim[end - 1] = plain;
+    for (let at = begin + 1; at < end - 1; at++) {
+      if (stamps[at] !== stamp || stamps[at + 2 * height] !== stamp) rim[at] = plain;
+    }
   });
-  for (let y = 0; y < h; y++) {
-    let at = (y + 1) * stride + 1, to = (y0 + y) * width + x0;
-    for (let x = 0; x < w; x++, at++, to++) {
-      if (inside[at] && !(inside[at - 1] && inside[at + 1] && inside[at - stride] && inside[at + stride])) lines[to] = plain;
-    }
-  }
 }
 
-/** The box (x, y, width, height) of a mask, zeros if it is empty. */
-export function boxOf(mask, width, height) {
-  let x0 = width, y0 = height, x1 = -1, y1 = -1;
-  for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at++) {
-      if (!mask[at]) continue;
-      if (x < x0) x0 = x;
-      if (x > x1) x1 = x;
-      if (y < y0) y0 = y;
-      y1 = y;
-    }
+/** A canvas of pixels that go down the columns. */
+function canvasOf(columns, width, height) {
+  const data = new ImageData(width, height), rows = new Uint32Array(data.data.buffer);
+  const block = 32;
+  for (let left = 0; left < width; left += block) {
+    const right = Math.min(width, left + block);
+    for (let y = 0; y < height; y++) for (let x = left; x < right; x++) rows[y * width + x] = columns[x * height + y];
   }
-  return x1 < 0 ? [0, 0, 0, 0] : [x0, y0, x1 - x0 + 1, y1 - y0 + 1];
-}
-
-function canvasOf(data) {
   const canvas = document.createElement('canvas');
-  canvas.width = data.width;
-  canvas.height = data.height;
+  canvas.width = width;
+  canvas.height = height;
   canvas.getContext('2d').putImageData(data, 0, 0);
   return canvas;
 }

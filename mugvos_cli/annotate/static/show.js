@@ -72,7 +72,7 @@ async function showThumbs(track) {
     if (app.track !== track.id || !found) return;
     const mask = found.masks.find((m) => m.track === track.id);
     $(id).style.aspectRatio = '4 / 3';
-    thumbnail($(id), found.bitmap, mask && paintMask(mask.runs, mask.box, track.colour, app.clip.width, app.clip.height), mask?.box);
+    thumbnail($(id), found.bitmap, mask && paintMask(mask.runs, track.colour, app.clip.width, app.clip.height), mask?.box);
   }
 }
 
@@ -123,7 +123,7 @@ function highlight(mask) {
   if (lit.mask !== mask) {
     const { width, height } = app.clip;
     const colour = app.tracks.get(mask.track)?.colour || [255, 255, 255];
-    const painted = paintMask(mask.runs, mask.box, colour, width, height);
+    const painted = paintMask(mask.runs, colour, width, height);
     const white = document.createElement('canvas');
     white.width = width; white.height = height;
     const brush = white.getContext('2d');
