@@ -3,7 +3,9 @@
 Knows sources, protocols and reports. Opens no files: who wants several processes says how each gets its sources.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 
 from engine.errors import EvaluationError, MugvosError
 from engine.evaluation.matching import match_clips
@@ -11,19 +13,23 @@ from engine.evaluation.meta import Meta
 from engine.evaluation.plan import ClipPlan, Problem, Unit
 from engine.evaluation.pool import (
     CLIPS_WORTH_SHARING,
+    ClipScorer,
     Opener,
     Scored,
     ScoredClip,
     Scorer,
+    clip_scorer,
     processes_worth,
-    score_clips_in_processes,
-    score_units_in_processes,
+    unit_scorer,
 )
+from engine.evaluation.processes import Processes
 from engine.evaluation.protocols import Protocol, find_protocol
 from engine.evaluation.report import ClipScore, Report, TrackScore
 from engine.evaluation.settings import ClipTask, Match, Settings
 from engine.evaluation.sources import LastClip, Masks
 from engine.evaluation.words import first_of, missing_clips, missing_frames, some, too_short
+
+_Results = Generator[Scored | ScoredClip, None, None]
 
 Progress = Callable[[int, int], object]
 """Called with (tracks done, tracks in all); the second number settles once every clip has been opened."""
@@ -55,25 +61,30 @@ def evaluate(
     """
     settings = Settings(match, resize, strict, keep_going, meta or Meta())
     work = _Evaluation(LastClip(pred), LastClip(truth, clips), find_protocol(protocol), settings)
-    jobs = processes_worth(work.pixels(), jobs) if openers is not None and jobs > 1 else 1
-    if openers is not None and jobs > 1 and len(work.truth.clips) >= CLIPS_WORTH_SHARING * jobs:
-        for clip in score_clips_in_processes(work.clip_pairs(), openers, jobs, protocol, settings):
-            work.take_clip(clip)
-            _tell(on_progress, work)
-        return work.report()
-    if openers is not None and jobs > 1:
-        results = score_units_in_processes(list(work.units()), openers, jobs, keep_going)
+    if openers is not None and jobs > 1 and (jobs := processes_worth(work.pixels(), jobs)) > 1:
+        results = _shared_out(work, jobs, openers)
     else:
-        results = map(Scorer(work.pred, work.truth, keep_going), work.units())
-    for scored in results:
-        work.take(scored)
-        _tell(on_progress, work)
+        results = (score for score in map(Scorer(work.pred, work.truth, keep_going), work.units()))
+    with closing(results):
+        for scored in results:
+            work.take(scored)
+            if on_progress is not None:
+                on_progress(*work.progress())
     return work.report()
 
 
-def _tell(on_progress: Progress | None, work: "_Evaluation") -> None:
-    if on_progress is not None:
-        on_progress(*work.progress())
+def _shared_out(work: "_Evaluation", jobs: int, openers: tuple[Opener, Opener]) -> _Results:
+    """Score clips here and in other processes or, where there are too few of them, their units."""
+    protocol, settings = work.rules.name, work.settings
+    with Processes(jobs - 1) as processes:
+        if len(work.truth.clips) >= CLIPS_WORTH_SHARING * jobs:
+            score_clip = ClipScorer(work.pred, work.truth, protocol, settings)
+            elsewhere = partial(clip_scorer, openers, protocol, settings)
+            yield from processes.map(work.clip_pairs(), score_clip, elsewhere)
+        else:
+            score_unit = Scorer(work.pred, work.truth, settings.keep_going)
+            units = list(work.units())
+            yield from processes.map(units, score_unit, partial(unit_scorer, openers, settings.keep_going))
 
 
 class _Evaluation:
@@ -108,14 +119,6 @@ class _Evaluation:
         """Names of all true clips and of their predictions."""
         return [(name, self.pairs.get(name)) for name in self.truth.clips]
 
-    def take_clip(self, scored: ScoredClip) -> None:
-        """A clip that was planned and scored in another process."""
-        self._note(scored.name, scored.plan, sum(len(unit.tracks) for unit in scored.units))
-        if scored.fault is not None:
-            self._fail(scored.name, scored.fault)
-        for unit in scored.units:
-            self.take(unit)
-
     def _note(self, name: str, plan: ClipPlan, tracks: int) -> None:
         self.plans[name] = plan
         self.planned += tracks
@@ -136,11 +139,23 @@ class _Evaluation:
             self.problems.append(Problem(fault if clip in fault else f"{clip}: {fault}", "clip left out"))
         self.failed.add(clip)
 
-    def take(self, scored: Scored) -> None:
-        """The scores of one unit."""
-        if scored.fault is not None:
+    def take(self, scored: Scored | ScoredClip) -> None:
+        """The scores of one unit, or of a clip that was planned elsewhere."""
+        if isinstance(scored, ScoredClip):
+            self._take_clip(scored)
+        elif scored.fault is not None:
             self._fail(scored.clip, scored.fault)
-            return
+        else:
+            self._take_unit(scored)
+
+    def _take_clip(self, scored: ScoredClip) -> None:
+        self._note(scored.name, scored.plan, sum(len(unit.tracks) for unit in scored.units))
+        if scored.fault is not None:
+            self._fail(scored.name, scored.fault)
+        for unit in scored.units:
+            self.take(unit)
+
+    def _take_unit(self, scored: Scored) -> None:
         self.scores[scored.clip] += scored.tracks
         self.done += len(scored.tracks)
         self.oddities += scored.notes

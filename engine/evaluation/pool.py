@@ -1,16 +1,10 @@
-"""Units of work, or whole clips, shared out over processes. Each process opens the sources for itself.
+"""What is done to a piece of work, a unit or a whole clip, in this process and in others beside it.
 
-Knows units, protocols and how to open sources. Fresh interpreters are started, not copies of this one: open HDF5 files
-and the threads of a progress bar do not survive being copied.
+Knows units, protocols and how to open sources: each process opens them for itself.
 """
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from multiprocessing import get_context
-from typing import Any
 
 from engine.errors import MugvosError
 from engine.evaluation.plan import ClipPlan, Unit
@@ -23,7 +17,7 @@ from engine.evaluation.sources import LastClip, Masks
 Opener = Callable[[], Masks]
 """Opens a source anew; travels to other processes, so a function of a module or a `partial` of one."""
 
-PIXELS_WORTH_A_PROCESS = 8e8
+PIXELS_WORTH_A_PROCESS = 5e8
 """Below this many judged pixels starting an interpreter takes longer than it saves."""
 
 CLIPS_WORTH_SHARING = 2
@@ -92,49 +86,11 @@ def processes_worth(pixels: float, jobs: int) -> int:
     return max(1, min(jobs, int(pixels / PIXELS_WORTH_A_PROCESS)))
 
 
-def score_units_in_processes(
-    units: Sequence[Unit], openers: tuple[Opener, Opener], jobs: int, keep_going: bool
-) -> Iterator[Scored]:
-    """The scores of all units, in order. The first error stops the rest and is raised here."""
-    chunk = max(1, len(units) // (jobs * 8))
-    yield from _mapped(units, partial(_unit_scorer, openers, keep_going), jobs, chunk)
-
-
-def score_clips_in_processes(
-    pairs: Sequence[tuple[str, str | None]],
-    openers: tuple[Opener, Opener],
-    jobs: int,
-    protocol: str,
-    settings: Settings,
-) -> Iterator[ScoredClip]:
-    """All clips, in order; pairs of true and predicted names. The first error stops the rest and is raised here."""
-    yield from _mapped(pairs, partial(_clip_scorer, openers, protocol, settings), jobs, 1)
-
-
-def _mapped(items: Sequence[Any], make: Callable[[], Callable[[Any], Any]], jobs: int, chunk: int) -> Iterator[Any]:
-    executor = ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (make,))
-    try:
-        yield from executor.map(_work, items, chunksize=chunk)
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _unit_scorer(openers: tuple[Opener, Opener], keep_going: bool) -> Scorer:
+def unit_scorer(openers: tuple[Opener, Opener], keep_going: bool) -> Scorer:
+    """What scores units in another process; `openers` of predictions and truth."""
     return Scorer(LastClip(openers[0]()), LastClip(openers[1]()), keep_going)
 
 
-def _clip_scorer(openers: tuple[Opener, Opener], protocol: str, settings: Settings) -> ClipScorer:
+def clip_scorer(openers: tuple[Opener, Opener], protocol: str, settings: Settings) -> ClipScorer:
+    """What plans and scores clips in another process."""
     return ClipScorer(LastClip(openers[0]()), LastClip(openers[1]()), protocol, settings)
-
-
-_worker: list[Callable[[Any], Any]] = []
-
-
-def _begin(make: Callable[[], Callable[[Any], Any]]) -> None:
-    """In each process: an interrupt is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker[:] = [make()]
-
-
-def _work(item: Any) -> Any:
-    return _worker[0](item)

@@ -4,6 +4,7 @@ Knows two clips and a unit of work. Knows no measures.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -14,46 +15,58 @@ from engine.types import BoolArray
 
 _GREY_HALF = 127
 
-
-FRAMES_AHEAD = 8
-
+FRAMES_AT_ONCE = 8
+BYTES_AT_ONCE = 24 << 20
+"""Of the masks of a unit, both sides and all tracks: many or large tracks are read and scored in fewer frames."""
 
 Mask = np.ndarray
 """bool (H, W), or packed: see PairReader."""
 
+_Fetch = Callable[[Sequence[int], int], list[Mask | None]]
 
-def _packs(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> bool:
-    plain = unit.proposals is None and not unit.void and not unit.resize
-    tracks_only = all(plan.pixels == "track" for plan in unit.tracks)
-    return plain and tracks_only and hasattr(clip, "packed") and hasattr(true_clip, "packed")
+
+def frames_at_once(mask: int, tracks: int) -> int:
+    """For how many frames the masks of all tracks of both sides may be in memory together. mask: bytes of one."""
+    return max(1, min(FRAMES_AT_ONCE, BYTES_AT_ONCE // (2 * mask * max(1, tracks))))
+
+
+def packed_bytes(shape: tuple[int, int]) -> int:
+    """Bytes of a packed mask (height, width)."""
+    return shape[0] * -(-shape[1] // 8)
 
 
 class _Ahead:
     """The masks of a clip, those of the next few frames of a track fetched together where the clip can do so.
 
-    frames: what will be asked for, in this order. packs: masks come packed.
+    frames: what will be asked for, in this order. ahead: how many of them at a time. packs: masks come packed.
     """
 
-    def __init__(self, clip: ClipMasks, frames: Sequence[int], packs: bool) -> None:
-        self._clip, self._frames = clip, frames
+    def __init__(self, clip: ClipMasks, frames: Sequence[int], ahead: int, packs: bool) -> None:
+        fetch: _Fetch | None = getattr(clip, "packed" if packs else "masks", None)
+        self._fetch: _Fetch = fetch or partial(_one_by_one, clip)
+        self._frames, self._ahead = frames, ahead if fetch else 1
         self._place = {frame: at for at, frame in enumerate(frames)}
-        self._fetch: Callable[[Sequence[int], int], list[Mask | None]] | None = getattr(
-            clip, "packed" if packs else "masks", None
-        )
-        self._packs = packs
         self._held: dict[int, dict[int, Mask | None]] = {}
 
     def mask(self, frame: int, track: int) -> Mask | None:
-        if self._fetch is not None and self._packs and frame not in self._place:
-            return self._fetch([frame], track)[0]
-        if self._fetch is None or frame not in self._place:
-            return self._clip.mask(frame, track)
         held = self._held.get(track, {})
         if frame not in held:
             at = self._place[frame]
-            wanted = self._frames[at : at + FRAMES_AHEAD]
+            wanted = self._frames[at : at + self._ahead]
             held = self._held[track] = dict(zip(wanted, self._fetch(wanted, track), strict=True))
-        return held.pop(frame)
+        return held[frame]
+
+
+def _one_by_one(clip: ClipMasks, frames: Sequence[int], track: int) -> list[Mask | None]:
+    return [clip.mask(frame, track) for frame in frames]
+
+
+def _packs(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> bool:
+    """Whether both sides can give packed masks and nothing is to be done to them before they are counted."""
+    if unit.proposals is not None or unit.resize or any(plan.pixels != "track" for plan in unit.tracks):
+        return False
+    both = hasattr(clip, "packed") and hasattr(true_clip, "packed")
+    return both and not (unit.void and any(true_clip.void(frame) is not None for frame, _ in unit.frames))
 
 
 class PairReader:
@@ -68,10 +81,11 @@ class PairReader:
         self.unit, self.clip, self.true_clip = unit, clip, true_clip
         self.shape = (true_clip.height, true_clip.width)
         self.packs = _packs(unit, clip, true_clip)
-        ahead = len(unit.tracks) == 1 and unit.tracks[0].only is None
-        self._truth = _Ahead(true_clip, [frame for frame, _ in unit.frames] if ahead else [], self.packs)
+        size = packed_bytes(self.shape) if self.packs else self.shape[0] * self.shape[1]
+        ahead = frames_at_once(size, len(unit.tracks)) if all(plan.only is None for plan in unit.tracks) else 1
         found = [frame for _, frame in unit.frames if frame is not None]
-        self._predicted = None if clip is None else _Ahead(clip, found if ahead else [], self.packs)
+        self._truth = _Ahead(true_clip, [frame for frame, _ in unit.frames], ahead, self.packs)
+        self._predicted = None if clip is None else _Ahead(clip, found, ahead, self.packs)
         if clip is not None and not unit.resize:
             check_sizes(unit.clip, (clip.height, clip.width), self.shape)
 

@@ -11,15 +11,11 @@ from engine.evaluation.assigned import score_assigned
 from engine.evaluation.bits import pack_rows
 from engine.evaluation.metrics import count_packed
 from engine.evaluation.plan import TrackPlan, Unit
-from engine.evaluation.reading import Mask, PairReader
+from engine.evaluation.reading import Mask, PairReader, frames_at_once, packed_bytes
 from engine.evaluation.report import TrackScore
 from engine.evaluation.traits import shared_pixels, traits_of
 from engine.store.source import ClipMasks
 from engine.types import BoolArray, UInt8Array
-
-FRAMES_AT_ONCE = 8
-BYTES_AT_ONCE = 24 << 20
-"""Of packed masks that wait to be scored, over all tracks of a unit: many or large tracks wait for fewer frames."""
 
 
 def score_unit(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> list[TrackScore]:
@@ -30,18 +26,12 @@ def score_unit(unit: Unit, clip: ClipMasks | None, true_clip: ClipMasks) -> list
     reader = PairReader(unit, clip, true_clip)
     if unit.proposals is not None:
         return score_assigned(unit, reader, unit.proposals)
-    at_once = frames_at_once(reader.shape, len(unit.tracks))
+    at_once = frames_at_once(packed_bytes(reader.shape), len(unit.tracks))
     scorers = [_TrackScorer(unit, plan, reader, at_once) for plan in unit.tracks]
     for true_frame, frame in unit.frames:
         for scorer in scorers:
             scorer.add(true_frame, frame)
     return [scorer.finish() for scorer in scorers]
-
-
-def frames_at_once(shape: tuple[int, int], tracks: int) -> int:
-    """How many mask pairs (height, width) of each track are scored together."""
-    pair = 2 * shape[0] * -(-shape[1] // 8)
-    return max(1, min(FRAMES_AT_ONCE, BYTES_AT_ONCE // (pair * max(1, tracks))))
 
 
 @dataclass
