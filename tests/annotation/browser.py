@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 240
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -37,6 +38,7 @@ def chromium(width: int = 1280, height: int = 720) -> Iterator[Any]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(PATIENCE)
     try:
         driver.set_window_size(width, height)
         inner = driver.execute_script("return [innerWidth, innerHeight]")
@@ -130,7 +132,7 @@ class Hands:
         chain.perform()
 
     def see(self) -> None:
-        """Wait until the frame that was asked for is on the page, as people do: what is not to be seen is not judged."""
+        """Wait until the frame that was asked for is on the page, as people do: what is not seen is not judged."""
         self.wait(lambda: self.look("return document.body.dataset.drawn === document.getElementById('scrub').value"))
 
     def press(self, name: str) -> None:
@@ -150,7 +152,7 @@ class Hands:
         """What a script finds."""
         return self.driver.execute_script(script, *given)
 
-    def wait(self, what: Callable[[], Any], seconds: float = 240) -> Any:
+    def wait(self, what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """Until something holds; what it is."""
         end = time.monotonic() + seconds
         while not (found := what()):
@@ -187,7 +189,8 @@ const count = (selector) => document.querySelectorAll(selector).length;
 return {
   frame: find('frame-label').textContent, saved: find('saved').textContent, cell: find('cell-state').textContent,
   track: find('track-name').value, status: find('track-status').textContent, counts: find('track-counts').textContent,
-  note: find('track-note').textContent, spinning: !find('spinner').hidden, mending: !find('mending').hidden, reviewing: !find('reviewing').hidden,
+  note: find('track-note').textContent, spinning: !find('spinner').hidden,
+  mending: !find('mending').hidden, reviewing: !find('reviewing').hidden,
   answers: +(find('candidates').dataset.answers || 0), candidates: count('#candidates button'),
   tracks: count('#track-list li'), jobs: count('.job.running, .job.waiting'),
 };
