@@ -8,6 +8,7 @@ import errno
 import json
 import math
 import os
+import signal
 import sys
 import time
 import traceback
@@ -18,8 +19,9 @@ from typing import Any, Protocol, TextIO
 
 from engine.errors import MugvosError
 
-DONE, PARTLY, UNUSABLE, BUG, INTERRUPTED = 0, 1, 2, 70, 130
-"""Exit statuses. 70 is EX_SOFTWARE of sysexits.h, so that a bug is never mistaken for "done in part"."""
+DONE, PARTLY, UNUSABLE, BUG, BY_SIGNAL = 0, 1, 2, 70, 128
+"""Exit statuses. 70 is EX_SOFTWARE of sysexits.h, so that a bug is never mistaken for "done in part". The number of the
+signal that interrupted is added to the last, as shells do: 130 for Ctrl-C, 143 for SIGTERM."""
 
 _SECONDS_BETWEEN_LINES = 10.0
 _OUT_OF_MEMORY = ("OutOfMemoryError", "ArrayMemoryError", "MemoryError")
@@ -27,11 +29,15 @@ _OUT_OF_MEMORY = ("OutOfMemoryError", "ArrayMemoryError", "MemoryError")
 
 @dataclass
 class Settings:
-    """What the shared options -q, -v and --debug say. One process is one command, so there is one of these."""
+    """What the shared options -q, -v and --debug say. One process is one command, so there is one of these.
+
+    signal: the one that was heard last.
+    """
 
     quiet: bool = False
     verbosity: int = 0
     debug: bool = False
+    signal: int = signal.SIGINT
 
 
 settings = Settings()
@@ -39,7 +45,7 @@ settings = Settings()
 
 def reset() -> None:
     """Back to what holds before any option is read; `--debug` may come from the environment."""
-    settings.quiet, settings.verbosity = False, 0
+    settings.quiet, settings.verbosity, settings.signal = False, 0, signal.SIGINT
     settings.debug = os.environ.get("MUGVOS_DEBUG", "0").lower() not in ("", "0", "false", "no")
 
 
@@ -142,8 +148,8 @@ def status_of(fault: BaseException) -> int:
     if settings.debug:
         traceback.print_exception(fault, file=sys.stderr)
     if isinstance(fault, KeyboardInterrupt):
-        error("interrupted; what was finished is kept")
-        return INTERRUPTED
+        error(str(fault) or "interrupted; no output is left half-written")
+        return BY_SIGNAL + settings.signal
     if isinstance(fault, BrokenPipeError):
         close_output()
         return PARTLY

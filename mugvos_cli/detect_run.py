@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from mugvos_cli import console
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
+from mugvos_cli.propagate_run import counted, profiled, target
 
 if TYPE_CHECKING:
     from engine.propagation.detecting_factory import DetectingOptions, MadeLoop
     from engine.propagation.detecting_job import DetectingJob
     from engine.propagation.options import MMPMOptions
+    from engine.runtime.profile import Profile
     from engine.video import VideoReader
 
 
@@ -23,12 +25,15 @@ class DetectRequest:
     """All that the user said."""
 
     video: str
+    raw: str | None
     model: str
     sam: str
     options: "MMPMOptions"
     detecting: "DetectingOptions"
     output: Path | None
     ndjson: bool
+    json: bool
+    profile: Path | None
     device: str
     precision: str
     random_weights: bool
@@ -38,16 +43,16 @@ class DetectRequest:
 
 def run_detecting(asked: DetectRequest) -> None:
     """Find, follow, and say where the result is."""
-    from engine.video import open_video
+    from engine.errors import UsageError
+    from engine.video import is_camera, open_stream
 
-    with open_video(asked.video) as reader:
+    if is_camera(asked.video):
+        raise UsageError("--detect-every looks at several frames at once, so it follows no camera", "give a video")
+    with open_stream(asked.video, asked.raw) as reader:
         made, arithmetic = _loop(asked)
-        job = _job(asked, reader, made, arithmetic)
-        output = asked.output
-        if output is None and not asked.ndjson:
-            output = Path(f"{reader.info.name}.h5")
-            console.info(f"writing {output}")
-        _run(job, output, asked)
+        with profiled(asked.profile, asked.device, made.loop.tracker) as profile:
+            job = _job(asked, reader, made, arithmetic, profile)
+            _run(job, target(asked.output, reader, asked.ndjson), asked)
 
 
 def _loop(asked: DetectRequest) -> tuple["MadeLoop", str]:
@@ -68,13 +73,15 @@ def _loop(asked: DetectRequest) -> tuple["MadeLoop", str]:
     return made, str(dtype).removeprefix("torch.")
 
 
-def _job(asked: DetectRequest, reader: "VideoReader", made: "MadeLoop", arithmetic: str) -> "DetectingJob":
+def _job(
+    asked: DetectRequest, reader: "VideoReader", made: "MadeLoop", arithmetic: str, profile: "Profile | None"
+) -> "DetectingJob":
     from engine.propagation.detecting_job import DetectingJob
-    from engine.video.fingerprint import fingerprint
+    from engine.video.fingerprint import identity
     from engine.weights.digest import file_digest
 
     parameters: dict[str, Any] = {
-        "video": fingerprint(reader.info.source),
+        "video": identity(reader),
         "model": made.model,
         "weights": file_digest(made.weights) if made.weights else "random",
         "sam": made.sam,
@@ -83,7 +90,7 @@ def _job(asked: DetectRequest, reader: "VideoReader", made: "MadeLoop", arithmet
         "options": {name: value for name, value in asdict(asked.options).items() if name != "chunk"},
         "detecting": asdict(asked.detecting),
     }
-    return DetectingJob(reader, made.loop, reader.info.name, parameters, asked.segment)
+    return DetectingJob(reader, made.loop, reader.info.name, parameters, asked.segment, profile)
 
 
 def _run(job: "DetectingJob", output: Path | None, asked: DetectRequest) -> None:
@@ -106,5 +113,7 @@ def _run(job: "DetectingJob", output: Path | None, asked: DetectRequest) -> None
     if not outcome.tracks:
         console.warn("no object was found")
     if output is not None:
-        tracks = f"{outcome.tracks} track{'s' if outcome.tracks != 1 else ''}"
-        console.info(f"{output}: {tracks}, {outcome.frames} frame{'s' if outcome.frames != 1 else ''}")
+        console.info(f"{output}: {counted(outcome.tracks, 'track')}, {counted(outcome.frames, 'frame')}")
+    if asked.json:
+        document = {"schema": 1, "output": str(output), "tracks": outcome.tracks, "frames": outcome.frames}
+        console.emit_json({**document, "resumed_at": outcome.resumed_at})

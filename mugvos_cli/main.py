@@ -13,12 +13,12 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from mugvos_cli import config, console, options
+from mugvos_cli import config, console, interrupt, options
 from mugvos_cli.table import COMMANDS
 
 EPILOG = (
     "Exit status: 0 done; 1 done in part, what failed is named on standard error; 2 wrong usage or unusable input; "
-    "70 a bug in mugvos; 130 interrupted, what was finished is kept."
+    "70 a bug in mugvos; 130 interrupted by Ctrl-C, 143 by SIGTERM: what was finished is kept."
 )
 
 
@@ -150,6 +150,7 @@ def program() -> Any:
 
 def run() -> None:
     """The entry point of the console script."""
+    interrupt.hear_termination()
     program().main()
 
 

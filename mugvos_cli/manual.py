@@ -30,7 +30,7 @@ _STATUS = (
     ("1", "Done in part; what failed is named on standard error."),
     ("2", "Wrong usage or unusable input; one line says what and what to do."),
     ("70", "A bug in mugvos."),
-    ("130", "Interrupted; what was finished is kept."),
+    ("130, 143", "Interrupted by Ctrl-C or by SIGTERM; what was finished is kept."),
 )
 
 

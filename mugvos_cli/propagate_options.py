@@ -1,8 +1,9 @@
-"""The options of `mugvos propagate` that choose what is tracked and how models around SAM work.
+"""The options of `mugvos propagate` that choose what is tracked, how it is read, and how models around SAM work.
 
 Alphabetical within both groups. Knows names and help texts; what they mean is the engine's business.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,12 @@ Box = Annotated[
         help="The object's box in pixels, on frame FRAME (default 0); SAM finds its mask. May be repeated.",
     ),
 ]
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live", help="Keep up with a pipe: frames are dropped rather than queued. Cameras are always read so."
+    ),
+]
 Mask = Annotated[
     list[str] | None,
     typer.Option(
@@ -31,12 +38,35 @@ Mask = Annotated[
         help="Mask image, label map or folder of masks, on frame FRAME (default 0); may be repeated, may overlap.",
     ),
 ]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        metavar="SIZE",
+        help="Memory to get along with, such as 4GiB: of this process, or of the CUDA device.",
+        envvar="MUGVOS_MEMORY_LIMIT",
+    ),
+]
 Point = Annotated[
     list[str] | None,
     typer.Option(
         "--point",
         metavar="[NAME=]X,Y[,-][@FRAME]",
         help="A pixel of the object, with ,- one beside it; SAM finds the mask for all points of a name and frame.",
+    ),
+]
+Profile = Annotated[
+    Path | None,
+    typer.Option(
+        "--profile", metavar="FILE", help="Write a Chrome trace of the run there, and print where the time went."
+    ),
+]
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        "--raw",
+        metavar="WxH[@FPS][:FORMAT]",
+        help="The pipe holds raw pictures: 640x480@30:yuv420p; 25 and rgb24 where not said.",
     ),
 ]
 Sam = Annotated[

@@ -100,11 +100,11 @@ def _asker(asked: TextRequest) -> tuple["MadeAsker", str]:
 
 def _job(asked: TextRequest, reader: "VideoReader", made: "MadeAsker", arithmetic: str) -> "TextJob":
     from engine.propagation.text import TextJob
-    from engine.video.fingerprint import fingerprint
+    from engine.video.fingerprint import identity
     from engine.weights.digest import file_digest
 
     parameters = {
-        "video": fingerprint(reader.info.source),
+        "video": identity(reader),
         "text": asked.sentences,
         "ids": made.ids,
         "model": made.model,

@@ -1,6 +1,6 @@
 """Frames decoded on a thread of their own, a few ahead of whoever works on them.
 
-Knows iterables only. Decoders and resizers let other threads run, so the model never waits for a frame that a file can
+Decoders and resizers let other threads run, so the model never waits for a frame that a file can
 give in time. Errors appear where the frame would have.
 """
 
@@ -9,8 +9,23 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from engine.runtime.profile import Profile
+from engine.types import Frame
+from engine.video import VideoReader
+
 T = TypeVar("T")
 _PATIENCE = 0.1  # seconds between two looks at whether anybody still wants frames
+_FAREWELL = 5.0  # seconds that a source which never gives its next item (a pipe) is waited for
+
+
+def supply(video: VideoReader, start: int, profile: Profile | None) -> Iterable[Frame]:
+    """Frames from `start` on, made ready early unless they are live; decoding and waiting are seen by a profile."""
+    frames: Iterable[Frame] = video.frames(start)
+    if profile is not None:
+        frames = profile.each(frames, "decode")
+    if not video.live:
+        frames = ahead(frames)
+    return frames if profile is None else profile.each(frames, "waiting for frames")
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
@@ -23,7 +38,7 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
         yield from _taken(ready.get)
     finally:
         unwanted.set()
-        thread.join()
+        thread.join(_FAREWELL)
 
 
 def _taken(get: Callable[[], tuple[bool, T | BaseException | None]]) -> Iterator[T]:

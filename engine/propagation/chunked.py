@@ -22,5 +22,6 @@ def over_tracks(
     chunks: FittingBatches, work: Callable[[slice], tuple[Tensor, Tensor]], tracks: int
 ) -> tuple[Tensor, Tensor]:
     """Run `work` on ranges of tracks and join its two results, batch axis removed, in float32."""
-    first, second = zip(*chunks.run(tracks, lambda start, stop: work(slice(start, stop))), strict=True)
+    parts = chunks.run(tracks, lambda start, stop: work(slice(start, stop)), getattr(work, "__qualname__", ""))
+    first, second = zip(*parts, strict=True)
     return torch.cat(first, 1)[0].float(), torch.cat(second, 1)[0].float()

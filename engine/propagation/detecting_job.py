@@ -15,10 +15,11 @@ import numpy as np
 
 from engine.errors import VideoError
 from engine.masks import rle
-from engine.propagation.ahead import ahead
+from engine.propagation.ahead import supply
 from engine.propagation.deva_online import Found, SemiOnline
 from engine.propagation.job import Done, Interrupted, OnRecords, Outcome, publish
 from engine.propagation.loop import scored, with_last
+from engine.runtime.profile import Profile
 from engine.store import SegmentedRun
 from engine.types import MaskRecord, Track
 from engine.video import VideoReader, frame_numbers
@@ -28,7 +29,8 @@ from engine.video import VideoReader, frame_numbers
 class DetectingJob:
     """What to do. `parameters`: all that changes the result; an unfinished output of other parameters is refused.
 
-    `name`: of the clip in the store. `segment_frames`: about so many lie between two points to go on from.
+    `name`: of the clip in the store. `segment_frames`: about so many lie between two points to go on from. `profile`:
+    sees decoding and waiting.
     """
 
     video: VideoReader
@@ -36,6 +38,7 @@ class DetectingJob:
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     segment_frames: int = 50
+    profile: Profile | None = None
 
 
 def write_detected_store(
@@ -122,7 +125,7 @@ class _Work:
         Raises VideoError for a video without frames.
         """
         start = at = self.seen
-        for frame, last in with_last(ahead(self._job.video.frames(start))):
+        for frame, last in with_last(supply(self._job.video, start, self._job.profile)):
             self.times.append(math.nan if frame.time is None else frame.time)
             done = []
             for found in self._job.loop.feed(frame.image, last):

@@ -15,10 +15,11 @@ import numpy as np
 
 from engine.errors import MaskError, VideoError
 from engine.masks import rle
-from engine.propagation.ahead import ahead
+from engine.propagation.ahead import supply
 from engine.propagation.loop import FrameMasks, Propagation
 from engine.propagation.prompts import PromptSet
 from engine.propagation.tracker import Tracker
+from engine.runtime.profile import Profile
 from engine.store import SegmentedRun
 from engine.types import BoolArray, Frame, MaskRecord, Track
 from engine.video import VideoReader, frame_numbers
@@ -31,6 +32,7 @@ class Job:
     """What to do. `parameters`: all that changes the result; an unfinished output of other parameters is refused.
 
     `name`: of the clip in the store. `segment_frames`: frames between two points from which a killed run goes on.
+    `at_end`: more provenance, which only the end of the run knows. `profile`: sees decoding and waiting.
     """
 
     video: VideoReader
@@ -40,6 +42,8 @@ class Job:
     exclusive: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     segment_frames: int = 50
+    at_end: Callable[[], Mapping[str, Any]] = dict
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def write_store(
             if stop:
                 raise Interrupted
         work.check_complete()
-        publish(run, job, work.tracks, work.number, work.times())
+        publish(run, job, work.tracks, work.number, work.times(), **job.at_end())
     return Outcome(work.seen, len(job.prompts.tracks), begun)
 
 
@@ -192,13 +196,13 @@ class _Work:
         first = min(self._prompts, default=0)
 
         def noted() -> Iterator[Frame]:
-            for frame in ahead(self._job.video.frames(self._start)):
+            for frame in supply(self._job.video, self._start, self._job.profile):
                 if frame.index < first and should_stop():
                     raise Interrupted
                 self._times.append(math.nan if frame.time is None else frame.time)
                 yield frame
 
-        for result in self._propagation.run(noted(), self._prompts, on_frame):
+        for result in self._propagation.run(noted(), self._prompts, on_frame, self._job.video.live):
             time = self._times[result.frame]
             yield Done(result.frame, None if math.isnan(time) else time, self._records(result))
 

@@ -62,15 +62,17 @@ class Propagation:
         frames: Iterable[Frame],
         prompts: Mapping[int, PromptMasks],
         on_frame: Callable[[int], None] | None = None,
+        live: bool = False,
     ) -> Iterator[FrameMasks]:
         """Yield masks for every frame from the first prompt on, or, after `load_state`, for those not yet done.
 
         prompts: by frame index. An id that is not known yet begins a track, one that is known corrects it. Frames
         before the first prompt and frames already done are skipped. A track whose mask is empty stays empty until it
-        gets another. on_frame: told the index of every frame when it is done. Raises MaskError for masks of another
-        size than their frame.
+        gets another. on_frame: told the index of every frame when it is done. live: a frame is worked on as soon as it
+        comes, so the tracker is never told which is the last. Raises MaskError for masks of another size than their
+        frame.
         """
-        for frame, last in with_last(frames):
+        for frame, last in ((frame, False) for frame in frames) if live else with_last(frames):
             given = prompts.get(frame.index, {})
             known = bool(self._rows or self._absent)
             if frame.index >= self.next_frame and (known or given):

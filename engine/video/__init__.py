@@ -1,5 +1,6 @@
 """Frames in and out: video files, folders of images, globs, lists, standard input. No torch."""
 
+from engine.video.cameras import is_camera
 from engine.video.codecs import codec_report
 from engine.video.finding import find_videos
 from engine.video.live import LiveReader
@@ -16,6 +17,7 @@ __all__ = [
     "codec_report",
     "find_videos",
     "frame_numbers",
+    "is_camera",
     "open_stream",
     "open_video",
     "read_image",

@@ -1,7 +1,10 @@
 """Whether two runs were given the same video, told without reading it."""
 
+import hashlib
+import secrets
 from pathlib import Path
 
+from engine.video.reader import VideoReader
 from engine.video.stills import is_still
 
 
@@ -24,3 +27,15 @@ def fingerprint(source: str) -> dict[str, str | int]:
         "bytes": sum(stat.st_size for stat in stats),
         "changed": max((stat.st_mtime_ns for stat in stats), default=0),
     }
+
+
+def identity(reader: VideoReader) -> dict[str, str | int]:
+    """`fingerprint` of an open video. What comes through a pipe is told by its first picture; what is live never comes
+    twice."""
+    known = fingerprint(reader.info.source)
+    if reader.live:
+        return {**known, "live": secrets.token_hex(8)}
+    if "files" in known:
+        return known
+    first = next(reader.frames(0, 1))
+    return {**known, "first": hashlib.blake2b(first.image.tobytes(), digest_size=8).hexdigest()}

@@ -1,30 +1,26 @@
 """`mugvos propagate`: masks of some frames carried through a video."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from mugvos_cli import console
 from mugvos_cli import detect_options as about_finding
 from mugvos_cli import propagate_options as choose
 from mugvos_cli import text_options as about_text
-from mugvos_cli.interrupt import stoppable
-from mugvos_cli.lines import mask_lines
 from mugvos_cli.options import Device, Json, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
-from mugvos_cli.spots_run import asker_of, find_masks
+from mugvos_cli.propagate_run import MaskRequest, limit_memory_of, one_stdout, run_masks, tracker_of
+from mugvos_cli.spots_run import asker_of
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker
-    from engine.propagation.job import Job
     from engine.propagation.options import MMPMOptions
-    from engine.propagation.prompts import PromptSet
-    from engine.propagation.sam_factory import MadeAsker
     from engine.propagation.sam_options import SAMOptions
-    from engine.video import VideoReader
 
 Video = Annotated[
-    str, typer.Argument(metavar="VIDEO", help="File, folder of images, glob, list of images (.txt), or -.")
+    str,
+    typer.Argument(
+        metavar="VIDEO", help="File, folder of images, glob, list of images (.txt), - for a pipe, or a camera's number."
+    ),
 ]
 Binarize = Annotated[bool, typer.Option("--binarize", help="Cut masks with smoothed edges at half.")]
 Exclusive = Annotated[bool, typer.Option("--exclusive", help="Tracks compete: a pixel belongs to one at most.")]
@@ -39,6 +35,8 @@ _MEMORY = ("temporal", "long-term")
 
 def propagate(
     video: Video,
+    live: choose.Live = False,
+    raw: choose.Raw = None,
     mask: choose.Mask = None,
     point: choose.Point = None,
     box: choose.Box = None,
@@ -89,6 +87,8 @@ def propagate(
     segment: Annotated[int, typer.Option(min=1, metavar="FRAMES", help="A killed run loses at most so many.")] = 50,
     ndjson: Ndjson = False,
     json: Json = False,
+    profile: choose.Profile = None,
+    memory_limit: choose.MemoryLimit = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="An untrained network, to try things out; its masks mean nothing.")
     ] = False,
@@ -112,15 +112,12 @@ def propagate(
         mugvos propagate video.mp4 --mask first.png --model sam-pt --sam sam-vit-b
         mugvos propagate video.mp4 --model deva --detect-every 5
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
+        mugvos propagate 0 --box 200,80,290,230 --ndjson
+        ffmpeg -i video.mp4 -f yuv4mpegpipe - | mugvos propagate - --mask first.png -o tracks.h5
     """
-    from dataclasses import replace
-
     from engine.errors import UsageError
     from engine.propagation.options import MMPMOptions
-    from engine.propagation.prompts import parse_mask_prompt, read_prompts
-    from engine.propagation.sam_options import SAM_MODELS, SAMOptions
-    from engine.propagation.spots import parse_spots
-    from engine.video import open_video
+    from engine.propagation.sam_options import SAMOptions
 
     options = MMPMOptions(
         interval=interval,
@@ -152,33 +149,40 @@ def propagate(
     if text:
         if mask or point or box:
             raise UsageError("--text finds its objects itself", "leave --mask, --point and --box out")
+        _refuse("--text reads a video in windows", live=live, raw=raw, profile=profile)
+        limit_memory_of(memory_limit, device)
         _read_sentences(locals(), options, sam_options)
         return
+    if then is not None:
+        raise UsageError("--then goes with --text", "say what to look for, or leave it out")
     if detect_every is not None:
         if mask or point or box:
             raise UsageError("--detect-every finds its objects itself", "leave --mask, --point and --box out")
+        _refuse("--detect-every looks at several frames at once", live=live)
+        limit_memory_of(memory_limit, device)
         _find(locals(), options)
         return
-    if then is not None or json:
-        raise UsageError(f"{'--json' if json else '--then'} goes with --text", "say what to look for, or leave it out")
     if not (mask or point or box):
         raise UsageError(
             "nothing to propagate", "give --mask, --point, --box or --text, or --model deva --detect-every 5"
         )
-    if ndjson and str(output) == "-":
-        raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
-    parsed = [prompt for text in mask or () for prompt in parse_mask_prompt(text)]
-    spots = parse_spots(point or (), box or ())
-    with open_video(video) as reader:
-        prompts = read_prompts(parsed, (reader.info.height, reader.info.width), binarize)
-        asks = model in SAM_MODELS
-        asker = asker_of(sam, device, precision, random_weights and asks) if spots or asks else None
-        if asker is not None:
-            sam_options = replace(sam_options, sam=asker.config.name)  # what it is, wherever its file lies
-            find_masks(asker, reader, spots, prompts)
-        made, arithmetic = _tracker(model, device, precision, options, random_weights, sam_options, asker)
-        job = _job(reader, prompts, made, arithmetic, sam_options if asks else options, segment)
-        _run(job, _target(output, reader, ndjson), overwrite, ndjson)
+    same = ("video", "raw", "live", "sam", "model", "binarize", "options", "sam_options", "output", "ndjson", "json")
+    more = ("profile", "memory_limit", "device", "precision", "random_weights", "overwrite", "segment")
+    given = locals()
+    run_masks(
+        MaskRequest(
+            masks=mask or [], points=point or [], boxes=box or [], **{name: given[name] for name in (*same, *more)}
+        )
+    )
+
+
+def _refuse(why: str, **unusable: object) -> None:
+    """Raises UsageError for options that were given and cannot be followed."""
+    from engine.errors import UsageError
+
+    given = next((name for name, value in unusable.items() if value), None)
+    if given is not None:
+        raise UsageError(f"{why}, so --{given} cannot be had", "leave it out, or give --mask, --point or --box")
 
 
 def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: "SAMOptions") -> None:
@@ -191,7 +195,7 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
         from engine.propagation.sam_options import SAM_MODELS
 
         asker = asker_of(given["sam"], given["device"], given["precision"], False) if name in SAM_MODELS else None
-        return _tracker(name, given["device"], given["precision"], options, False, sam_options, asker)
+        return tracker_of(name, given["device"], given["precision"], options, False, sam_options, asker)
 
     same = ("video", "model", "then", "window", "short_side", "exclusive", "output", "ndjson", "json", "device")
     more = ("precision", "random_weights", "overwrite", "segment")
@@ -209,108 +213,12 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
 
 def _find(given: dict[str, Any], options: "MMPMOptions") -> None:
     """What --detect-every asks for; given: the options of the command by name."""
-    from engine.errors import UsageError
     from engine.propagation.detecting_factory import DetectingOptions
     from mugvos_cli.detect_run import DetectRequest, run_detecting
 
-    if given["ndjson"] and str(given["output"]) == "-":
-        raise UsageError("--ndjson and -o - both write to standard output", "leave one of them out")
+    one_stdout(given["output"], given["ndjson"], given["json"])
     limits = given["max_missed"], given["max_objects"], given["grid"], given["large_first"]
     detecting = DetectingOptions(given["detect_every"], given["voting"], *limits)
-    same = (
-        "video",
-        "model",
-        "sam",
-        "output",
-        "ndjson",
-        "device",
-        "precision",
-        "random_weights",
-        "overwrite",
-        "segment",
-    )
-    run_detecting(DetectRequest(options=options, detecting=detecting, **{name: given[name] for name in same}))
-
-
-def _tracker(
-    model: str,
-    device: str,
-    precision: str,
-    options: "MMPMOptions",
-    random_weights: bool,
-    sam_options: "SAMOptions",
-    asker: "MadeAsker | None",
-) -> tuple["MadeTracker", str]:
-    """The tracker, and the arithmetic that its results follow from."""
-    from engine.propagation.factory import FLOW_MODELS, make_tracker
-    from engine.propagation.sam_options import SAM_MODELS
-    from engine.runtime.allocator import tune_allocator
-    from engine.runtime.device import resolve_device
-    from engine.runtime.precision import resolve_precision
-
-    tune_allocator()
-    place = resolve_device(device)
-    dtype = resolve_precision(precision, place, on_cpu=model not in (*FLOW_MODELS, *SAM_MODELS))
-    made = make_tracker(model, place, dtype, options, random_weights, sam_options, asker, console.warn)
-    if made.random_weights:
-        console.warn(f"{made.model} has random weights; its masks mean nothing")
-    return made, str(dtype).removeprefix("torch.")
-
-
-def _job(
-    reader: "VideoReader",
-    prompts: "PromptSet",
-    made: "MadeTracker",
-    arithmetic: str,
-    options: "MMPMOptions | SAMOptions",
-    segment: int,
-) -> "Job":
-    from dataclasses import asdict
-
-    from engine.propagation.job import Job
-    from engine.video.fingerprint import fingerprint
-    from engine.weights.digest import file_digest
-
-    parameters: dict[str, Any] = {
-        "video": fingerprint(reader.info.source),
-        "prompts": prompts.digest(),
-        "model": made.model,
-        "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
-        "precision": arithmetic,
-        "options": {name: value for name, value in asdict(options).items() if name != "chunk"},
-    }
-    return Job(reader, prompts, made.tracker, reader.info.name, options.exclusive, parameters, segment)
-
-
-def _target(output: Path | None, reader: "VideoReader", ndjson: bool) -> Path | None:
-    """Where the store goes; None for lines alone."""
-    if output is None and not ndjson:
-        output = Path(f"{reader.info.name}.h5")
-        console.info(f"writing {output}")
-    return output
-
-
-def _run(job: "Job", output: Path | None, overwrite: bool, ndjson: bool) -> None:
-    from engine.propagation.job import stream, write_store
-
-    total = job.video.info.frame_count
-    names = {track.id: track.name for track in job.prompts.tracks}
-    lines = mask_lines(job.name, job.video.info, names.__getitem__) if ndjson else None
-    with stoppable() as should_stop, console.progress("propagating", total) as done:
-
-        def on_frame(index: int) -> None:
-            done(index + 1, total)
-
-        if output is None:
-            assert lines is not None
-            outcome = stream(job, lines, on_frame, should_stop)
-        else:
-            outcome = write_store(job, output, overwrite, on_frame, lines, should_stop)
-    if outcome.resumed_at:
-        console.info(f"went on from frame {outcome.resumed_at}")
-    if output is not None:
-        console.info(f"{output}: {_counted(outcome.tracks, 'track')}, {_counted(outcome.frames, 'frame')}")
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    same = ("video", "raw", "model", "sam", "output", "ndjson", "json", "profile", "device", "precision")
+    more = ("random_weights", "overwrite", "segment")
+    run_detecting(DetectRequest(options=options, detecting=detecting, **{name: given[name] for name in (*same, *more)}))

@@ -1,0 +1,284 @@
+"""What `mugvos propagate` does with masks, points and boxes: a tracker, a video that may be live, and the results.
+
+Knows the options and the console. The work is engine.propagation.job.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mugvos_cli import console
+from mugvos_cli.interrupt import GO_ON, stoppable
+from mugvos_cli.lines import mask_lines
+from mugvos_cli.spots_run import asker_of, find_masks
+
+if TYPE_CHECKING:
+    from engine.propagation.factory import MadeTracker
+    from engine.propagation.job import Job, Outcome
+    from engine.propagation.options import MMPMOptions
+    from engine.propagation.prompts import PromptSet
+    from engine.propagation.sam_factory import MadeAsker
+    from engine.propagation.sam_options import SAMOptions
+    from engine.runtime.profile import Profile
+    from engine.video import VideoReader
+
+_BYTES_A_PIXEL = 2 * (4 + 1)  # of a track: probability and mask of this frame, and of the one before until it is freed
+
+
+@dataclass(frozen=True)
+class MaskRequest:
+    """All that the user said. Texts are as on the command line."""
+
+    video: str
+    raw: str | None
+    live: bool
+    masks: list[str]
+    points: list[str]
+    boxes: list[str]
+    sam: str
+    model: str
+    binarize: bool
+    options: "MMPMOptions"
+    sam_options: "SAMOptions"
+    output: Path | None
+    ndjson: bool
+    json: bool
+    profile: Path | None
+    memory_limit: str | None
+    device: str
+    precision: str
+    random_weights: bool
+    overwrite: bool
+    segment: int
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The tracker, the arithmetic its results follow from, the options they do; the SAM, if one is asked."""
+
+    tracker: "MadeTracker"
+    arithmetic: str
+    options: "MMPMOptions | SAMOptions"
+    asker: "MadeAsker | None"
+
+
+def run_masks(asked: MaskRequest) -> None:
+    """Propagate, and say where the result is. A live video is opened last, so that its first frame is a fresh one."""
+    from engine.propagation.prompts import parse_mask_prompt, read_prompts
+    from engine.propagation.spots import parse_spots
+    from engine.video import is_camera, open_stream
+
+    one_stdout(asked.output, asked.ndjson, asked.json)
+    parsed = [prompt for text in asked.masks for prompt in parse_mask_prompt(text)]
+    spots = parse_spots(asked.points, asked.boxes)
+    live = asked.live or is_camera(asked.video)
+    if live:
+        _check_first_frame([prompt.frame for prompt in parsed] + [spot.frame for spot in spots])
+    models = _models(asked, bool(spots)) if live else None
+    with open_stream(asked.video, asked.raw, asked.live) as reader:
+        shape = reader.info.height, reader.info.width
+        prompts = read_prompts(parsed, shape, asked.binarize)
+        models = models or _models(asked, bool(spots))
+        if models.asker is not None:
+            find_masks(models.asker, reader, spots, prompts)
+        _check_memory(len(prompts.tracks), shape)
+        with profiled(asked.profile, asked.device, models.tracker.tracker) as profile:
+            _run(_job(asked, reader, prompts, models, profile), asked, models.tracker.model)
+
+
+def one_stdout(output: Path | None, ndjson: bool, json: bool) -> None:
+    """Raises UsageError where more than one result would go to standard output."""
+    from engine.errors import UsageError
+
+    outputs = {"--ndjson": ndjson, "--json": json, "-o -": str(output) == "-"}
+    chosen = [name for name, wanted in outputs.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(
+            f"{' and '.join(chosen)} {'all' if len(chosen) > 2 else 'both'} write to standard output",
+            "leave all but one of them out",
+        )
+
+
+def tracker_of(
+    model: str,
+    device: str,
+    precision: str,
+    options: "MMPMOptions",
+    random_weights: bool,
+    sam_options: "SAMOptions",
+    asker: "MadeAsker | None",
+) -> tuple["MadeTracker", str]:
+    """The tracker, and the arithmetic that its results follow from."""
+    from engine.propagation.factory import FLOW_MODELS, make_tracker
+    from engine.propagation.sam_options import SAM_MODELS
+    from engine.runtime.allocator import tune_allocator
+    from engine.runtime.device import resolve_device
+    from engine.runtime.precision import resolve_precision
+
+    tune_allocator()
+    place = resolve_device(device)
+    dtype = resolve_precision(precision, place, on_cpu=model not in (*FLOW_MODELS, *SAM_MODELS))
+    made = make_tracker(model, place, dtype, options, random_weights, sam_options, asker, console.warn)
+    if made.random_weights:
+        console.warn(f"{made.model} has random weights; its masks mean nothing")
+    return made, str(dtype).removeprefix("torch.")
+
+
+def limit_memory_of(text: str | None, device: str) -> None:
+    """What --memory-limit says, from here on."""
+    from engine.runtime.device import resolve_device
+    from engine.runtime.memory import limit_memory, parse_size
+
+    limit_memory(None if text is None else parse_size(text), resolve_device(device))
+
+
+@contextmanager
+def profiled(path: Path | None, device: str, tracker: Any) -> Iterator["Profile | None"]:
+    """A profile of what follows, where one is wanted, and its table at the end."""
+    if path is None:
+        yield None
+        return
+    import torch
+
+    from engine.propagation.profiling import watch_propagation
+    from engine.runtime.device import resolve_device
+    from engine.runtime.profile import Profile
+
+    settle = torch.cuda.synchronize if resolve_device(device).type == "cuda" else None
+    with Profile(path, settle) as profile:
+        watch_propagation(profile, tracker)
+        yield profile
+    for row in profile.table():
+        beside = f"  (thread: {row.thread})" if row.thread else ""
+        console.info(f"{row.seconds:9.2f} s {row.share:6.1%} {row.calls:7d}x  {row.name}{beside}")
+    console.info(f"{path}: {profile.seconds:.2f} s in all; open it with chrome://tracing or ui.perfetto.dev")
+
+
+def _check_first_frame(frames: list[int]) -> None:
+    from engine.errors import UsageError
+
+    late = next((frame for frame in frames if frame), None)
+    if late is not None:
+        raise UsageError(
+            f"a mask or point is given on frame {late} of a live video", "give all on its first frame: leave @ out"
+        )
+
+
+def _check_memory(tracks: int, shape: tuple[int, int]) -> None:
+    from engine.runtime.memory import check_room
+
+    what = f"masks of {tracks} tracks of {shape[1]}x{shape[0]}"
+    needed = _BYTES_A_PIXEL * tracks * shape[0] * shape[1]
+    check_room(needed, what, "raise --memory-limit, or use smaller frames or fewer tracks")
+
+
+def _models(asked: MaskRequest, has_spots: bool) -> _Models:
+    from engine.propagation.sam_options import SAM_MODELS
+
+    limit_memory_of(asked.memory_limit, asked.device)
+    asks, sam_options = asked.model in SAM_MODELS, asked.sam_options
+    asker = None
+    if has_spots or asks:
+        asker = asker_of(asked.sam, asked.device, asked.precision, asked.random_weights and asks)
+        sam_options = replace(sam_options, sam=asker.config.name)  # what it is, wherever its file lies
+    how = asked.device, asked.precision, asked.options, asked.random_weights, sam_options, asker
+    made, arithmetic = tracker_of(asked.model, *how)
+    return _Models(made, arithmetic, sam_options if asks else asked.options, asker)
+
+
+def _job(
+    asked: MaskRequest, reader: "VideoReader", prompts: "PromptSet", models: _Models, profile: "Profile | None"
+) -> "Job":
+    from engine.propagation.job import Job
+    from engine.video import LiveReader
+    from engine.video.fingerprint import identity
+    from engine.weights.digest import file_digest
+
+    made = models.tracker
+    parameters: dict[str, Any] = {
+        "video": identity(reader),
+        "prompts": prompts.digest(),
+        "model": made.model,
+        "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
+        "precision": models.arithmetic,
+        "options": {name: value for name, value in asdict(models.options).items() if name != "chunk"},
+    }
+    exclusive, name = models.options.exclusive, reader.info.name
+
+    def at_end() -> dict[str, Any]:
+        return {"live": reader.report().as_dict()} if isinstance(reader, LiveReader) else {}
+
+    return Job(reader, prompts, made.tracker, name, exclusive, parameters, asked.segment, at_end, profile)
+
+
+def _run(job: "Job", asked: MaskRequest, model: str) -> None:
+    from engine.propagation.job import stream, write_store
+    from engine.video import LiveReader
+
+    output, reader = target(asked.output, job.video, asked.ndjson), job.video
+    total = reader.info.frame_count
+    names = {track.id: track.name for track in job.prompts.tracks}
+    lines = mask_lines(job.name, reader.info, names.__getitem__) if asked.ndjson else None
+    live = reader if isinstance(reader, LiveReader) else None
+    with ExitStack() as around:
+        should_stop = around.enter_context(stoppable(then="" if live or output is None else GO_ON))
+        done = around.enter_context(console.progress("propagating", total))
+        if live is not None:
+            live.stop_when(should_stop)
+
+        def on_frame(index: int) -> None:
+            done(index + 1, total)
+            if live is not None:
+                live.done(index)
+
+        stop = should_stop if live is None else lambda: False  # the video itself ends then, and the store is whole
+        if output is None:
+            assert lines is not None
+            outcome = stream(job, lines, on_frame, stop)
+        else:
+            outcome = write_store(job, output, asked.overwrite, on_frame, lines, stop)
+        stopped = should_stop()
+    _report(job, asked, model, outcome, output)
+    if live is not None:
+        _end_of_live(live, stopped, output)
+
+
+def target(output: Path | None, reader: "VideoReader", ndjson: bool) -> Path | None:
+    """Where the store goes; None for lines alone."""
+    if output is None and not ndjson:
+        output = Path(f"{reader.info.name}.h5")
+        console.info(f"writing {output}")
+    return output
+
+
+def _report(job: "Job", asked: MaskRequest, model: str, outcome: "Outcome", output: Path | None) -> None:
+    if outcome.resumed_at:
+        console.info(f"went on from frame {outcome.resumed_at}")
+    if output is not None:
+        console.info(f"{output}: {counted(outcome.tracks, 'track')}, {counted(outcome.frames, 'frame')}")
+    if asked.json:
+        tracks = [{"id": t.id, "name": t.name, "first_frame": t.first_frame} for t in job.prompts.tracks]
+        document = {"schema": 1, "output": str(output), "model": model, "tracks": tracks, "frames": outcome.frames}
+        console.emit_json({**document, "resumed_at": outcome.resumed_at, **job.at_end()})
+
+
+def _end_of_live(live: Any, stopped: bool, output: Path | None) -> None:
+    """Latency and lost frames; then the exit status of a source that broke off, or of Ctrl-C."""
+    from engine.errors import PartialError
+
+    found = live.report()
+    if found.median is not None:
+        late = f"latency {1000 * found.median:.0f} ms in the middle, {1000 * found.late:.0f} ms at 95 %"
+        console.info(f"{counted(found.captured, 'frame')} came, {found.dropped} were dropped; {late}")
+    kept = f"{output} is complete up to there" if output is not None else "what was printed is complete"
+    if stopped:
+        raise KeyboardInterrupt(f"stopped as asked; {kept}")
+    if live.fault is not None:
+        raise PartialError(live.fault.what, kept)
+
+
+def counted(number: int, what: str) -> str:
+    """ "1 track", "2 tracks"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
