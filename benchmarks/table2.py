@@ -1,13 +1,17 @@
 """Every method on the same clips, in one table: J, F, J&F, frames a second, peak memory (the paper's Table 2).
 
     python benchmarks/table2.py DAVIS_ROOT [--method NAME ...] [--clip NAME ...] [--frames N] [--weights NAME=FILE ...]
-                                [--sam NAME|FILE] [--device cuda] [--seeded] [--json FILE]
+                                [--sam NAME|FILE] [--device cuda] [--seeded [NAME ...]] [--output FOLDER] [--json FILE]
 
 DAVIS_ROOT holds JPEGImages/480p/<clip>/*.jpg and Annotations/480p/<clip>/*.png; first-frame masks are given, scores
 are those of `mugvos evaluate --protocol davis`. Methods are all that `mugvos propagate --model` knows, each with the
-weights on this machine. --seeded runs those without any on seeded random ones too and says so: their scores mean
-nothing, their speed and memory do. Each method has a process of its own, so that peak memory is its own: of the
-process on a CPU, of tensors on a GPU. Loading and the first frame are not timed.
+weights on this machine. --seeded runs those without any on seeded random ones too, all or the named ones, and says so:
+their scores mean nothing, their speed and memory do.
+
+Each method has a process of its own for each clip, so that peak memory is its own: of the process on a CPU, of tensors
+on a GPU. Loading and the first frame are not timed. What a process makes stays in FOLDER, masks as
+<method>/<clip>.h5 and costs as <method>/<clip>.json; the same command goes on where it was stopped and runs again what
+was made from other weights or other frames. Changed code is not noticed: delete the folder.
 """
 
 import argparse
@@ -19,7 +23,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +41,8 @@ from engine.video import open_video
 from engine.weights import CATALOGUE, find_weights
 from engine.weights.digest import file_digest
 
+Row = dict[str, Any]
+
 
 class Method(NamedTuple):
     """A row. grid: of sam-iou."""
@@ -45,6 +50,11 @@ class Method(NamedTuple):
     label: str
     model: str
     grid: int = 32
+
+    @property
+    def folder(self) -> str:
+        """Where its results are kept."""
+        return self.label.replace(", ", "-").replace(" ", "")
 
 
 def all_methods() -> list[Method]:
@@ -55,20 +65,45 @@ def all_methods() -> list[Method]:
     return [*(Method(name, name) for name in FLOW_MODELS), *around_sam, *learned]
 
 
-def weights_of(method: Method, given: dict[str, str], sam: str) -> str | None:
-    """What make_tracker is given instead of the name, None where there are no weights at hand."""
+class Weights(NamedTuple):
+    """What a method runs on. model: for make_tracker, None for random weights; label: in few words, with a digest."""
+
+    model: str | None
+    label: str
+
+
+def weights_of(method: Method, given: dict[str, str], sam: str) -> Weights:
+    """The weights at hand; seeded ones where there are none."""
     if method.model in FLOW_MODELS:
-        return method.model
-    wanted = sam if method.model in SAM_MODELS else given.get(method.model, method.model)
+        return Weights(method.model, "none")
+    name = sam if method.model in SAM_MODELS else given.get(method.model, method.model)
     try:
-        find_weights(wanted)
+        path = find_weights(name)
     except CheckpointError:
-        return None
-    return method.model if method.model in SAM_MODELS else wanted
+        return Weights(None, "seeded: its masks mean nothing")
+    kind = "bundled" if name in CATALOGUE and CATALOGUE[name].bundled else "published"
+    called = f"{kind} {name}" if name in CATALOGUE else path.name
+    return Weights(method.model if method.model in SAM_MODELS else name, f"{called} ({file_digest(path)[:8]})")
 
 
-def cut(root: Path, clips: list[str] | None, frames: int | None, folder: Path) -> None:
-    """A data set of links to the first frames of some clips."""
+def wanted(arguments: argparse.Namespace) -> list[tuple[Method, Weights]]:
+    """The methods of this table; what is left out is said."""
+    given = dict(text.split("=", 1) for text in arguments.weights)
+    chosen = []
+    for method in all_methods():
+        if arguments.method and not {method.label, method.model} & set(arguments.method):
+            continue
+        weights = weights_of(method, given, arguments.sam)
+        seeded = arguments.seeded is not None and (not arguments.seeded or method.model in arguments.seeded)
+        if weights.model is None and not seeded:
+            print(f"{method.label}: no weights on this machine, left out (--seeded)", file=sys.stderr)
+        else:
+            chosen.append((method, weights))
+    return chosen
+
+
+def cut(root: Path, clips: list[str] | None, frames: int | None, folder: Path) -> list[str]:
+    """A data set of links to the first frames of some clips; their names."""
     for kind in ("JPEGImages", "Annotations"):
         for clip in sorted((root / kind / "480p").iterdir()):
             if clips is None or clip.name in clips:
@@ -76,39 +111,11 @@ def cut(root: Path, clips: list[str] | None, frames: int | None, folder: Path) -
                 there.mkdir(parents=True)
                 for file in sorted(clip.iterdir())[:frames]:
                     (there / file.name).symlink_to(file.resolve())
-
-
-def run(method: Method, model: str | None, arguments: argparse.Namespace, root: Path) -> dict[str, Any]:
-    """One method on all clips. model: None for random weights."""
-    tune_allocator()
-    device = resolve_device(arguments.device)
-    trained = model is not None
-    made = make_tracker(
-        model or method.model,
-        device,
-        resolve_precision("auto", device, on_cpu=method.model not in (*FLOW_MODELS, *SAM_MODELS)),
-        MMPMOptions(),
-        not trained,
-        SAMOptions(sam=arguments.sam, grid=method.grid),
-    )
-    timer = Timer()
-    with tempfile.TemporaryDirectory() as folder:
-        stores = list(propagated(made.tracker, root, Path(folder), timer))
-        merge_stores(stores, Path(folder) / "all.h5")
-        truth = open_source(root / "Annotations" / "480p", "davis")
-        mean = evaluate(open_source(Path(folder) / "all.h5"), truth, "davis").as_dict()["mean"]
-    return {
-        "method": method.label,
-        "weights": label_of(method, made.weights, arguments.sam) if trained else "seeded",
-        **{name: mean[name] for name in ("J", "F", "J&F")},
-        "frames_per_s": timer.frames / timer.wall if timer.wall else 0.0,
-        "cpu_s_per_frame": timer.cpu / max(timer.frames, 1),
-        "peak_bytes": peak_memory(device),
-    }
+    return sorted(path.name for path in (folder / "JPEGImages" / "480p").iterdir())
 
 
 class Timer:
-    """Time between frames, the first of each clip left out."""
+    """Time between frames, the first left out."""
 
     def __init__(self) -> None:
         self.frames, self.wall, self.cpu = 0, 0.0, 0.0
@@ -124,25 +131,25 @@ class Timer:
         self._last = now
 
 
-def propagated(tracker: Any, root: Path, folder: Path, timer: Timer) -> Iterator[Path]:
-    """A store for each clip."""
-    for clip in sorted((root / "JPEGImages" / "480p").iterdir()):
-        first = min((root / "Annotations" / "480p" / clip.name).glob("*.png"))
-        with open_video(clip) as reader:
-            prompts = read_prompts(parse_mask_prompt(f"1={first}"), (reader.info.height, reader.info.width))
-            write_store(Job(reader, prompts, tracker, clip.name), folder / f"{clip.name}.h5", on_frame=timer.on_frame)
-        yield folder / f"{clip.name}.h5"
-
-
-def label_of(method: Method, path: Path | None, sam: str) -> str:
-    """Which weights these are, in a few words."""
-    if path is None:
-        return "none"
-    name = sam if method.model in SAM_MODELS else method.model
-    kind = (
-        "bundled" if name in CATALOGUE and CATALOGUE[name].bundled else "published" if name in CATALOGUE else path.name
-    )
-    return f"{kind} {name} ({file_digest(path)[:8]})"
+def run(method: Method, weights: Weights, arguments: argparse.Namespace, root: Path, clip: str, store: Path) -> Row:
+    """One method on one clip, in this process: its masks at `store`; what it cost."""
+    tune_allocator()
+    device = resolve_device(arguments.device)
+    tracker = make_tracker(
+        weights.model or method.model,
+        device,
+        resolve_precision("auto", device, on_cpu=method.model not in (*FLOW_MODELS, *SAM_MODELS)),
+        MMPMOptions(),
+        weights.model is None,
+        SAMOptions(sam=arguments.sam, grid=method.grid),
+    ).tracker
+    timer = Timer()
+    first = min((root / "Annotations" / "480p" / clip).glob("*.png"))
+    with open_video(root / "JPEGImages" / "480p" / clip) as reader:
+        prompts = read_prompts(parse_mask_prompt(f"1={first}"), (reader.info.height, reader.info.width))
+        write_store(Job(reader, prompts, tracker, clip), store, True, on_frame=timer.on_frame)
+    cost = {"frames": timer.frames, "wall_s": timer.wall, "cpu_s": timer.cpu, "peak_bytes": peak_memory(device)}
+    return {**cost, "machine": machine()}
 
 
 def peak_memory(device: torch.device) -> int:
@@ -152,7 +159,47 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def table(rows: list[dict[str, Any]], clips: list[str], frames: int) -> str:
+def made(method: Method, weights: Weights, arguments: argparse.Namespace, root: Path, clip: str) -> Row | None:
+    """What one method cost on one clip: as kept from earlier, else from a process of its own; None if it failed."""
+    kept = arguments.output / method.folder / f"{clip}.json"
+    files = sorted((root / "JPEGImages" / "480p" / clip).iterdir())
+    settings = {"weights": weights.label, "frames": [file.name for file in files], "device": arguments.device}
+    if kept.exists() and (known := json.loads(kept.read_text()))["settings"] == settings:
+        return dict(known["cost"])
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    print(f"{method.label} on {clip} ...", file=sys.stderr)
+    command = [sys.executable, __file__, *sys.argv[1:], "--row", method.label, clip, str(root)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        print(f"{method.label} on {clip}: failed, see above", file=sys.stderr)
+        return None
+    cost: Row = json.loads(done.stdout.splitlines()[-1])
+    kept.write_text(json.dumps({"settings": settings, "cost": cost}, indent=1))
+    return cost
+
+
+def row(method: Method, weights: Weights, arguments: argparse.Namespace, root: Path, clips: list[str]) -> Row | None:
+    """A line of the table, or None where some clip failed."""
+    costs = [made(method, weights, arguments, root, clip) for clip in clips]
+    if None in costs:
+        return None
+    known = [cost for cost in costs if cost is not None]
+    truth = open_source(root / "Annotations" / "480p", "davis")
+    with tempfile.TemporaryDirectory() as folder:
+        merge_stores([arguments.output / method.folder / f"{clip}.h5" for clip in clips], Path(folder) / "all.h5")
+        mean = evaluate(open_source(Path(folder) / "all.h5"), truth, "davis").as_dict()["mean"]
+    frames, wall = sum(cost["frames"] for cost in known), sum(cost["wall_s"] for cost in known)
+    return {
+        "method": method.label,
+        "weights": weights.label,
+        **{name: mean[name] for name in ("J", "F", "J&F")},
+        "frames_per_s": frames / wall if wall else 0.0,
+        "cpu_s_per_frame": sum(cost["cpu_s"] for cost in known) / max(frames, 1),
+        "peak_bytes": max(cost["peak_bytes"] for cost in known),
+    }
+
+
+def table(rows: list[Row], clips: list[str], frames: int) -> str:
     """Markdown."""
     lines = [
         f"{len(clips)} clips ({', '.join(clips)}), {frames} frames; {machine()}",
@@ -160,10 +207,10 @@ def table(rows: list[dict[str, Any]], clips: list[str], frames: int) -> str:
         "| method | weights | J | F | J&F | frames/s | CPU s a frame | peak memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        scores = " | ".join(f"{100 * row[name]:.1f}" for name in ("J", "F", "J&F"))
-        cost = f"{row['frames_per_s']:.2f} | {row['cpu_s_per_frame']:.2f} | {row['peak_bytes'] / 1e6:.0f} MB"
-        lines.append(f"| {row['method']} | {row['weights']} | {scores} | {cost} |")
+    for line in rows:
+        scores = " | ".join(f"{100 * line[name]:.1f}" for name in ("J", "F", "J&F"))
+        cost = f"{line['frames_per_s']:.2f} | {line['cpu_s_per_frame']:.2f} | {line['peak_bytes'] / 1e6:.0f} MB"
+        lines.append(f"| {line['method']} | {line['weights']} | {scores} | {cost} |")
     return "\n".join(lines)
 
 
@@ -184,47 +231,30 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--weights", action="append", default=[], metavar="NAME=FILE")
     parser.add_argument("--sam", default="sam-tiny")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--seeded", action="store_true")
+    parser.add_argument("--seeded", nargs="*", metavar="NAME")
+    parser.add_argument("--output", type=Path, default=Path("table2"), metavar="FOLDER")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--row", help=argparse.SUPPRESS)  # one method, in this process
+    parser.add_argument("--row", nargs=3, help=argparse.SUPPRESS)  # one method on one clip, in this process
     return parser.parse_args()
 
 
-def measured(method: Method, root: Path) -> dict[str, Any] | None:
-    """A row from a process of its own, or None where it failed, which is said."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--row", method.label]
-    done = subprocess.run(command, env={**os.environ, "MUGVOS_TABLE2": str(root)}, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        print(f"{method.label}: failed, see above", file=sys.stderr)
-        return None
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
-
-
 def main() -> None:
-    """Run the methods one after another and print the table."""
+    """Run what is missing, one method after another, and print the table."""
     arguments = parsed()
-    given = dict(text.split("=", 1) for text in arguments.weights)
-    methods = all_methods()
     if arguments.row:
-        method = next(method for method in methods if method.label == arguments.row)
-        model = weights_of(method, given, arguments.sam)
-        print(json.dumps(run(method, model, arguments, Path(os.environ["MUGVOS_TABLE2"]))))
+        label, clip, root = arguments.row
+        method, weights = next(pair for pair in wanted(arguments) if pair[0].label == label)
+        store = arguments.output / method.folder / f"{clip}.h5"
+        print(json.dumps(run(method, weights, arguments, Path(root), clip, store)))
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        cut(arguments.root, arguments.clip, arguments.frames, Path(folder))
-        for method in methods:
-            if arguments.method and not {method.label, method.model} & set(arguments.method):
-                continue
-            if weights_of(method, given, arguments.sam) is None and not arguments.seeded:
-                print(f"{method.label}: no weights on this machine, left out (--seeded)", file=sys.stderr)
-                continue
-            row = measured(method, Path(folder))
-            if row is not None:
-                rows.append(row)
-                print(f"{method.label}: J&F {100 * row['J&F']:.1f}", file=sys.stderr)
-        clips = sorted(path.name for path in (Path(folder) / "JPEGImages" / "480p").iterdir())
+        clips = cut(arguments.root, arguments.clip, arguments.frames, Path(folder))
+        for method, weights in wanted(arguments):
+            line = row(method, weights, arguments, Path(folder), clips)
+            if line is not None:
+                rows.append(line)
+                print(f"{method.label}: J&F {100 * line['J&F']:.1f}", file=sys.stderr)
         frames = len(list((Path(folder) / "JPEGImages" / "480p").glob("*/*")))
     print(table(rows, clips, frames))
     if arguments.json:
