@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from published_sam import EACH, ComparedAsker
 from sam_golden import case, golden_sam, unpacked
 
-from engine.models.sam.asking import Asker
 from engine.models.sam.prompting import Prompter
 from engine.models.sampt import queries
 from engine.models.sampt.chain import FlowChain
@@ -17,6 +17,7 @@ from engine.models.sampt.tracks import Tracks, codes
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 SIZE = (96, 128)
+DRIFT = 5e-2  # of logits after up to fourteen decodes in a row; their scale is 50 to 150
 
 
 def spread(mask: BoolArray, image: UInt8Array, count: int, rng: np.random.Generator) -> FloatArray:
@@ -61,7 +62,7 @@ def test_corner_points() -> None:
 
 @torch.inference_mode()
 def test_masks_are_read_from_points() -> None:
-    recorded, asker = case("sampt_readout"), Asker(Prompter(golden_sam()))
+    recorded, asker = case("sampt_readout"), ComparedAsker(Prompter(golden_sam()))
     _, positives, negatives, refinements, _, _ = recorded["settings"].tolist()
     how = ReadOut(positives, negatives, refinements, float(recorded["sam_iou_threshold"]), raw_boxes=True)
     masks = unpacked(recorded["masks_packed"], *SIZE).reshape(2, 4, *SIZE)
@@ -71,14 +72,15 @@ def test_masks_are_read_from_points() -> None:
         assert np.array_equal(seen, recorded["visibilities"][t])
         logits, scores = read_out(asker, asker.prompter.embed(frame), tracks.xy, seen, how)
         assert np.allclose(scores, recorded["scores_per_frame"][t], atol=1e-4)
-        assert np.allclose(logits.clamp(min=-1e4)[:, ::4, ::4], recorded["logits_sub"][:, t], atol=0.05)
+        assert np.allclose(logits.clamp(min=-1e4)[:, ::4, ::4], recorded["logits_sub"][:, t], atol=DRIFT)
         assert np.array_equal(logits > 0, masks[:, t])
     assert asker.decoder_calls == recorded["n_decoder_calls"]
+    assert asker.furthest < EACH
 
 
 @torch.inference_mode()
 def test_tracks_that_begin_again_on_frames_ahead() -> None:
-    recorded, asker = case("sampt_reinit"), Asker(Prompter(golden_sam()))
+    recorded, asker = case("sampt_reinit"), ComparedAsker(Prompter(golden_sam()))
     _, positives, negatives, refinements, horizon, _ = recorded["settings"].tolist()
     flow = RecordedFlow(recorded["frames"], recorded["flows"])
     method = Method(
@@ -94,7 +96,8 @@ def test_tracks_that_begin_again_on_frames_ahead() -> None:
     assert np.array_equal(found.codes, recorded["visibilities"])
     assert np.allclose(found.scores, recorded["scores_per_frame"], atol=1e-4)
     logits = found.logits.transpose(1, 0, 2, 3)
-    assert np.allclose(logits[..., ::4, ::4], recorded["logits_sub"], atol=0.2)  # masks go back in up to nine times
+    assert np.allclose(logits[..., ::4, ::4], recorded["logits_sub"], atol=4 * DRIFT)  # exact decodes: 0.06 away
+    assert asker.furthest < EACH
     assert np.array_equal(logits > 0, unpacked(recorded["masks_packed"], *SIZE).reshape(2, 6, *SIZE))
 
 
