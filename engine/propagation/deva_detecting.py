@@ -20,6 +20,10 @@ from engine.propagation.deva import DEVATracker
 from engine.propagation.deva_frames import DEVAFrames
 from engine.propagation.merging import ObjectTable
 from engine.propagation.mmpm_frames import EncodedFrame
+from engine.types import FloatArray
+
+_SURE = 0.8  # probability of pixels that are counted where no scores are given
+_SHARPNESS = 2.0  # of the weights that scores give
 
 
 class DetectingTracker(DEVATracker):
@@ -87,6 +91,29 @@ class DetectingTracker(DEVATracker):
             shown.append(self._shown(key, frame, found) if found.segments else found)
         return vote(shown)
 
+    @torch.inference_mode()
+    def associate(
+        self, clip: Sequence[tuple[EncodedFrame, FloatArray]], scores: Sequence[float] | None = None
+    ) -> tuple[int, FloatArray]:
+        """One object, found in several frames with soft masks (h, w) in [0, 1], on the frame that is surest of it.
+
+        Returns which frame that is and the mean there of its own mask and all others carried over, a soft mask (h, w)
+        to go on from in both directions. scores: how sure each frame is; without them all count the same and the
+        frame with the most pixels above 0.8 is taken ("established association" of the published program).
+        """
+        if scores is None:
+            key = int(np.argmax([np.count_nonzero(mask > _SURE) for _, mask in clip]))
+            weights = torch.full((len(clip),), 1 / len(clip))
+        else:
+            key = int(np.argmax(scores))
+            weights = torch.softmax(_SHARPNESS * torch.tensor(scores, dtype=torch.float32), 0)
+        total = torch.zeros(clip[key][0].inner, device=self.frames.device)
+        for at, (frame, mask) in enumerate(clip):
+            own = torch.from_numpy(mask)[None].to(self.frames.device, torch.float32)
+            total += weights[at] * (own if at == key else self._carried_over(clip[key][0], frame, own))[0]
+        soft: FloatArray = total.cpu().numpy()
+        return key, soft
+
     def state(self) -> dict[str, Any]:
         """As DEVATracker's, and the objects."""
         return {**super().state(), "objects": self.objects.state()}
@@ -103,16 +130,20 @@ class DetectingTracker(DEVATracker):
         self.time += 1
 
     def _shown(self, key: EncodedFrame, frame: EncodedFrame, found: Detection) -> Detection:
-        """A frame's segments carried to the key frame, with nothing to go by but the two pictures."""
+        """A frame's segments carried to the key frame."""
         ids = [segment.id for segment in found.segments]
-        masks = found.labels[None] == np.array(ids)[:, None, None]
-        given = padded(torch.from_numpy(masks).to(self.frames.device).float())
-        values, sensory = self.frames.values(frame, self.frames.empty_hidden(frame, len(ids)), given)
+        masks = torch.from_numpy(found.labels[None] == np.array(ids)[:, None, None]).float()
+        return Detection(np.array([0, *ids])[positions(self._carried_over(key, frame, masks))], found.segments)
+
+    def _carried_over(self, key: EncodedFrame, frame: EncodedFrame, masks: Tensor) -> Tensor:
+        """Masks (N, h, w) of a frame in the key frame, with nothing to go by but the two pictures: (N, h, w)."""
+        given = padded(masks.to(self.frames.device))
+        values, sensory = self.frames.values(frame, self.frames.empty_hidden(frame, len(given)), given)
         asked = key.key.key.float(), key.key.selection.float()
         scores = similarity(frame.key.key.float(), frame.key.shrinkage.float(), *asked)[0]
         read = Affinity(scores, self.options.top_k).read(values.flatten(2).transpose(1, 2)).transpose(1, 2)
         soft = self.frames.masks(key, read.unflatten(2, sensory.shape[-2:]), sensory, given, False)[0]
-        return Detection(np.array([0, *ids])[positions(unpadded(soft, key.inner))], found.segments)
+        return unpadded(soft, key.inner)
 
 
 def positions(soft: Tensor) -> Labels:

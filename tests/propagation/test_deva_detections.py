@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from deva_golden import detecting_tracker, golden_frames, segments
-from stm_golden import EQUAL_PIXELS, case
+from stm_golden import EQUAL_PIXELS, PROBABILITY, case, largest
 from test_mmpm_tracker import assert_plain
 
 from engine.errors import UsageError
@@ -83,6 +83,18 @@ def test_votes_with_the_network() -> None:
     agreed = tracker.agree(list(zip(encoded, found, strict=True)))
     assert np.mean(agreed.labels == data["consensus"]) > EQUAL_PIXELS
     assert_output(agreed, meta["output"])
+
+
+@pytest.mark.parametrize(("kept", "keyframe"), [("projected", "keyframe"), ("projected_scored", "keyframe_scored")])
+def test_one_object_of_several_frames(kept: str, keyframe: str) -> None:
+    data, meta = case("deva", "consensus_associated")
+    frames = golden_frames()
+    with torch.inference_mode():
+        clip = [(frames.encode(frame), mask[0]) for frame, mask in zip(data["frames"], data["soft_masks"], strict=True)]
+    scores = meta["scores"] if kept.endswith("scored") else None
+    key, soft = DetectingTracker(frames, LongTermOptions()).associate(clip, scores)
+    assert key == meta[keyframe]
+    assert largest(soft, data[kept][0]) < PROBABILITY
 
 
 def identities(tracker: DetectingTracker, found: Found) -> np.ndarray:
