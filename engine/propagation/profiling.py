@@ -10,7 +10,7 @@ from engine.masks import rle
 from engine.memory import bank, buckets, long_term
 from engine.models.sam.asking import Asker
 from engine.models.sam.prompting import Prompter
-from engine.propagation import loop, mavos
+from engine.propagation import loop, mavos, near
 from engine.runtime.profile import Profile
 from engine.store import SegmentedRun
 
@@ -28,6 +28,7 @@ _OWNERS = (
     (long_term.LongTermMemory, "add", "memory write"),
     (buckets.BucketedMemory, "read", "memory read"),
     (buckets.BucketedMemory, "add", "memory write"),
+    (near.PreviousFrame, "beside", "memory read, previous frame"),
     (mavos, "match", "memory read"),
     (Prompter, "embed", "image encoder"),
     (Prompter, "decode", "mask decoder"),

@@ -167,12 +167,14 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_is_130_and_one_line():
-    with _run("def info():\n  console.result('ready')\n  time.sleep(30)", start_new_session=True) as process:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_are_one_line_and_close_what_is_open(number, status):
+    busy = "def info():\n  try:\n    console.result('ready')\n    time.sleep(60)\n  finally: console.result('closed')"
+    with _run(busy, start_new_session=True) as process:
         assert process.stdout.readline() == b"ready\n"
-        process.send_signal(signal.SIGINT)
-        error = process.stderr.read()
-        assert process.wait(20) == 130
+        process.send_signal(number)
+        output, error = process.communicate(timeout=60)
+        assert (process.returncode, output) == (status, b"closed\n")
         assert error.startswith(b"mugvos: error: interrupted") and error.count(b"\n") == 1
 
 
