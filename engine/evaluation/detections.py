@@ -6,7 +6,7 @@ Masks stay run lengths. Knows JSON documents and numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from engine.evaluation.report import ClipScore, Mean, Report, TrackScore
 from engine.evaluation.words import some
 from engine.masks import rle
 from engine.store.formats import base, documents
+from engine.store.formats.json_stream import JsonFile, JsonReader
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0, 1, 101)
@@ -36,9 +37,9 @@ class Sample:
 
     id: ImageId
     area: int
-    scores: tuple[float, ...]
-    areas: tuple[int, ...]
-    shared: tuple[int, ...]
+    scores: list[float] = field(default_factory=list)
+    areas: list[int] = field(default_factory=list)
+    shared: list[int] = field(default_factory=list)
 
     @property
     def ious(self) -> np.ndarray:
@@ -145,34 +146,72 @@ def _area_below(tp: np.ndarray, fp: np.ndarray, wanted: int) -> float:
 
 
 def read_samples(predictions: Path, truth: Path) -> list[Sample]:
-    """The images of the truth with their predictions. Raises FormatError, EvaluationError for what does not fit."""
-    sizes, codes = _read_truth(truth)
-    found: dict[ImageId, list[tuple[float, bytes]]] = {image: [] for image in codes}
-    results = documents.entries({"results": documents.load(predictions)}, "results", str(predictions))
-    for number, entry in enumerate(results):
-        image, where = entry.get("image_id"), f"{predictions}: entry {number}"
-        if image not in found:
-            raise EvaluationError(f"{where}: image {image!r} is not in the truth", "check that both belong together")
-        found[image].append((_score(entry, where), _counts(entry, sizes[image], where)))
-    return [_sample(image, codes[image], found[image], sizes[image]) for image in codes]
+    """The images of the truth with their predictions. Raises FormatError, EvaluationError for what does not fit.
+
+    Both files are read mask by mask; only numbers are kept.
+    """
+    with JsonFile(truth) as true_file, JsonFile(predictions) as file:
+        known = _Truth(true_file)
+        samples = {image: Sample(image, rle.area(known.code(image), *known.sizes[image])) for image in known.places}
+        results = documents.objects(file.read(), "results", str(predictions))
+        for number, (_, entry) in enumerate(results):
+            documents.check_ids(entry, f"{predictions}: entry {number}")
+            image, where = entry.get("image_id"), f"{predictions}: entry {number}"
+            if image not in samples:
+                raise EvaluationError(
+                    f"{where}: image {image!r} is not in the truth", "check that both belong together"
+                )
+            counts, size = _counts(entry, known.sizes[image], where), known.sizes[image]
+            samples[image].scores.append(_score(entry, where))
+            samples[image].areas.append(rle.area(counts, *size))
+            samples[image].shared.append(rle.overlap(counts, known.code(image), *size))
+    return list(samples.values())
 
 
-def _read_truth(truth: Path) -> tuple[dict[ImageId, tuple[int, int]], dict[ImageId, bytes]]:
-    """Size and true mask of each image."""
-    document, where = documents.load(truth), str(truth)
-    sizes: dict[ImageId, tuple[int, int]] = {}
-    for image in documents.entries(document, "images", where):
-        sizes[image["id"]] = base.check_size(image.get("height"), image.get("width"), f"{where}: image {image['id']!r}")
-    codes: dict[ImageId, bytes] = {}
-    for annotation in documents.entries(document, "annotations", where):
-        of: Any = annotation.get("image_id")
-        if of not in sizes or of in codes:
-            fault = "annotated twice" if of in codes else "not listed"
-            raise EvaluationError(f"{where}: image {of!r} is {fault}", "one annotation an image is expected")
-        codes[of] = _counts(annotation, sizes[of], f"{where}: image {of!r}")
-    if not codes:
-        raise EvaluationError(f"{where}: no annotation in it", "check the path given with --gt")
-    return sizes, codes
+class _Truth:
+    """The true masks, which stay in their file: `sizes` of the images, `places` of their one annotation."""
+
+    def __init__(self, file: JsonFile) -> None:
+        self._file, self._where = file, str(file.path)
+        self._last: tuple[ImageId, bytes] | None = None
+        self.sizes: dict[ImageId, tuple[int, int]] = {}
+        self.places: dict[ImageId, int] = {}
+        reader, found = file.read(), set[str]()
+        for key in reader.names():
+            found.add(key)
+            if key == "images":
+                self._read_images(documents.few(reader, key, self._where, ("id", "height", "width")))
+            elif key == "annotations":
+                self._read_annotations(reader)
+        documents.complete(found, ("images", "annotations"), self._where)
+        unlisted = next((image for image in self.places if image not in self.sizes), None)
+        if unlisted is not None:
+            raise self._fault(unlisted, "not listed")
+        if not self.places:
+            raise EvaluationError(f"{self._where}: no annotation in it", "check the path given with --gt")
+
+    def code(self, image: ImageId) -> bytes:
+        """The run lengths of the true mask of an image."""
+        if self._last is None or self._last[0] != image:
+            annotation = self._file.value(self.places[image])
+            self._last = image, _counts(annotation, self.sizes[image], f"{self._where}: image {image!r}")
+        return self._last[1]
+
+    def _read_images(self, images: list[dict[str, Any]]) -> None:
+        for image in images:
+            where = f"{self._where}: image {image.get('id')!r}"
+            self.sizes[image.get("id", "")] = base.check_size(image.get("height"), image.get("width"), where)
+
+    def _read_annotations(self, reader: JsonReader) -> None:
+        for offset, annotation in documents.objects(reader, "annotations", self._where):
+            documents.check_ids(annotation, self._where)
+            image: Any = annotation.get("image_id")
+            if image in self.places:
+                raise self._fault(image, "annotated twice")
+            self.places[image] = offset
+
+    def _fault(self, image: Any, fault: str) -> EvaluationError:
+        return EvaluationError(f"{self._where}: image {image!r} is {fault}", "one annotation an image is expected")
 
 
 def _counts(entry: dict[str, Any], size: tuple[int, int], where: str) -> bytes:
@@ -184,16 +223,6 @@ def _score(entry: dict[str, Any], where: str) -> float:
     if not np.isfinite(score):
         raise FormatError(f"{where}: 'score' is missing or no number", "every predicted mask needs a score")
     return score
-
-
-def _sample(image: ImageId, code: bytes, found: list[tuple[float, bytes]], size: tuple[int, int]) -> Sample:
-    return Sample(
-        id=image,
-        area=rle.area(code, *size),
-        scores=tuple(score for score, _ in found),
-        areas=tuple(rle.area(counts, *size) for _, counts in found),
-        shared=tuple(rle.overlap(counts, code, *size) for _, counts in found),
-    )
 
 
 def _clip(sample: Sample) -> ClipScore:

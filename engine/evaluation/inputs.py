@@ -21,15 +21,15 @@ from engine.store.spool import STDIO
 
 @dataclass(frozen=True)
 class Inputs:
-    """Predictions and truth, the protocol (chosen by the form of the truth where none was named), and what was found.
+    """Predictions and truth, the protocol (chosen by the form of the truth where none was named).
 
-    `openers` are None where standard input is read: only one process can.
+    `openers` are how other processes open both again, as long as they are open here.
     """
 
     predictions: Masks
     truth: Masks
     protocol: str
-    openers: tuple[Opener, Opener] | None
+    openers: tuple[Opener, Opener]
 
 
 @contextmanager
@@ -46,13 +46,15 @@ def open_inputs(
             yield Inputs(found(), repeated(), protocol or "", (found, repeated))
             return
         masks, opener = _opened(stack, predictions, format)
-        known: Callable[[], Any] | None = None
-        if format is None and opener.args:
-            known = split_by_truth(opener.args[0], masks, true_masks)
-        known = known or (listed_by_truth(opener.args[0], masks, true_masks) if opener.args else None)
+        path = opener.args[0]
+        known: Callable[[], Any] | None = split_by_truth(path, masks, true_masks) if format is None else None
+        known = known or listed_by_truth(path, masks, true_masks)
         chosen = protocol or usual_protocol(true_masks)
-        piped = STDIO in (predictions, truth)
-        yield Inputs(known() if known else masks, true_masks, chosen, None if piped else (known or opener, again))
+        if known:
+            understood = known()
+            stack.callback(understood.close)
+            masks = understood
+        yield Inputs(masks, true_masks, chosen, (known or opener, again))
 
 
 def meta_of(protocol: str, truth: str, meta: Path | None, unseen: Path | None) -> tuple[Meta, Path | None]:
@@ -64,6 +66,7 @@ def meta_of(protocol: str, truth: str, meta: Path | None, unseen: Path | None) -
 
 
 def _opened(stack: ExitStack, path: str, format: str | None) -> tuple[Masks, "partial[Any]"]:
-    """The source, closed with the stack, and how to open it again; what a zip held is opened where it was unpacked."""
+    """The source, closed with the stack, and how to open it again: what came in a zip or a pipe, where it now lies."""
     source = stack.enter_context(open_source(path, format))
-    return source, partial(open_source, str(getattr(source, "inner", path)), source.format)
+    lies = getattr(source, "path", path) if path == STDIO else getattr(source, "inner", path)
+    return source, partial(open_source, str(lies), source.format)

@@ -16,9 +16,9 @@ from engine.store import open_source
 from engine.store.formats.coco import CocoSource
 from engine.store.formats.mugvos import MugvosSource
 from engine.store.formats.youtube_vis import YouTubeVisSource
-from engine.store.source import ClipMasks
+from engine.store.source import ClipMasks, MaskSource
 
-_LISTS: dict[str, Callable[..., Masks]] = {"youtube-vis": YouTubeVisSource, "coco": CocoSource}
+_LISTS: dict[str, Callable[..., MaskSource]] = {"youtube-vis": YouTubeVisSource, "coco": CocoSource}
 
 
 def split_by_truth(path: str, pred: Masks, truth: Masks) -> "partial[MugvosSource] | None":
@@ -29,11 +29,11 @@ def split_by_truth(path: str, pred: Masks, truth: Masks) -> "partial[MugvosSourc
     return partial(MugvosSource, path, names) if _fits(pred.clips, names) else None
 
 
-def listed_by_truth(path: str, pred: Masks, truth: Masks) -> "partial[Masks] | None":
+def listed_by_truth(path: str, pred: Masks, truth: Masks) -> "partial[MaskSource] | None":
     """How to open a list of results with the videos of the truth; None for other predictions or another truth."""
     if not getattr(pred, "anonymous", False) or pred.format != truth.format or not hasattr(truth, "listed"):
         return None
-    return partial(_LISTS[pred.format], path, None, truth.listed)
+    return partial(_LISTS[pred.format], path, truth.listed)
 
 
 def annotator_folders(path: str | Path) -> list[str]:

@@ -148,18 +148,14 @@ class NdjsonClip(base.KeyedClip):
     def __init__(self, name: str, index: _Index, stream: BinaryIO, path: Path) -> None:
         self.name, self.height, self.width = name, index.height, index.width
         self._stream, self._path = stream, path
-        frames, tracks = np.array(index.frames), np.array(index.tracks)
-        order = np.lexsort((tracks, frames))
-        self._keys = list(zip(frames[order].tolist(), tracks[order].tolist(), strict=True))
-        self._offsets: list[int] = np.array(index.offsets)[order].tolist()
-        if len(set(self._keys)) < len(self._keys):
-            raise FormatError(f"{path}: clip {name!r} has two lines for one track and frame", "keep one of them")
+        order = self._arrange(index.frames, index.tracks, f"{path}: clip {name!r}")
+        self._offsets = np.asarray(index.offsets)[order]
         self.frames: Sequence[int] = sorted(index.times)
         self.times: Sequence[float] = [index.times[frame] for frame in self.frames]
         self.tracks: Sequence[Track] = [index.names[track] for track in sorted(index.names)]
 
     def _record(self, at: int) -> MaskRecord:
-        self._stream.seek(self._offsets[at])
+        self._stream.seek(int(self._offsets[at]))
         return of_line(self._stream.readline(), str(self._path)).record
 
 

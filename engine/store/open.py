@@ -5,20 +5,22 @@ Looks at names and first bytes only; the format's own module then reads and chec
 
 import json
 import shutil
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.errors import FormatError, MugvosError, StoreError
 from engine.store import ndjson
-from engine.store.formats import base, coco, davis, documents, mugvos, pipeline, result_lists, sa_v, youtube_vis
+from engine.store.formats import base, coco, davis, mugvos, pipeline, result_lists, sa_v, youtube_vis
+from engine.store.formats.json_stream import JsonFile, JsonReader
 from engine.store.reader import StoreReader, is_hdf5
 from engine.store.source import MaskSource
 from engine.store.spool import STDIO, spool_input
 from engine.store.zipped import UnpackedSource, is_zip, unpack
 
 STORE = "store"
-_READERS: dict[str, Callable[[Path], Any]] = {
+_READERS: dict[str, Callable[..., Any]] = {
     STORE: StoreReader,
     mugvos.NAME: mugvos.MugvosSource,
     davis.NAME: davis.DavisSource,
@@ -28,6 +30,7 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     pipeline.NAME: pipeline.PipelineSource,
     ndjson.NAME: ndjson.NdjsonSource,
 }
+_IN_ONE_FILE = (STORE, coco.NAME, youtube_vis.NAME, sa_v.NAME, ndjson.NAME)
 _LOOK_ALIKES = {
     b"\x89PNG": "a PNG image, not a source of tracks",
     b"\xff\xd8\xff": "a JPEG image, not a source of tracks",
@@ -80,22 +83,19 @@ def _open_spooled(format: str | None) -> MaskSource:
     path = spool_input()
     try:
         found = format or recognise(path)
-        if found == STORE:
-            return StoreReader(path, temporary=True)
-        if found == ndjson.NAME:
-            return ndjson.NdjsonSource(path, temporary=True)
-        document = _READERS[found](path)
+        if found not in _IN_ONE_FILE:
+            raise FormatError(f"format {found} cannot come from standard input", "name its folder")
+        source: MaskSource = _READERS[found](path, temporary=True)
     except (StoreError, FormatError) as error:
         path.unlink(missing_ok=True)
         raise type(error)(error.what.replace(str(path), "standard input"), error.hint) from error
-    path.unlink(missing_ok=True)
-    return document
+    return source
 
 
 def _recognise_file(path: Path) -> str:
     try:
         with path.open("rb") as stream:
-            head = stream.read(_HEAD)
+            head = stream.read(_HEAD).removeprefix(BOM_UTF8)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({error.strerror})", "check its permissions") from error
     if is_hdf5(path):
@@ -120,23 +120,39 @@ def _recognise_json(path: Path, head: bytes) -> str:
 
 
 def _recognise_document(path: Path) -> str:
-    document = documents.load(path)
-    if isinstance(document, list):
-        found = result_lists.kind_of(document)
-        if found:
-            return found
+    with JsonFile(path) as file:
+        return _kind_of_masks(file.read()) or _kind_of_lists(file.read(), path)
+
+
+def _kind_of_masks(reader: JsonReader) -> str:
+    """The format by the first mask, "" where that leaves it open; the file is read no further."""
+    if reader.kind() == "[":
+        return _kind_of_first(reader)
+    for key in reader.names():
+        if key == "masklet":
+            return sa_v.NAME
+        if key == "annotations" and reader.kind() == "[":
+            return _kind_of_first(reader)
+    return ""
+
+
+def _kind_of_first(reader: JsonReader) -> str:
+    return next((result_lists.kind_of(set(reader.names())) for _ in reader.entries() if reader.kind() == "{"), "")
+
+
+def _kind_of_lists(reader: JsonReader, path: Path) -> str:
+    """The format of a document without a mask, by the lists in it."""
+    if reader.kind() == "[":
         raise FormatError(
             f"{path}: is a list of masks, which looks like one frame of the reference pipeline",
             "name the folder of the clip instead",
         )
-    if "masklet" in document:
-        return sa_v.NAME
-    annotations = document.get("annotations")
-    if "images" in document and isinstance(annotations, list):
+    kinds = {key: reader.kind() for key in reader.names()}
+    if kinds.get("annotations") == "[" and "images" in kinds:
         return coco.NAME
-    if "videos" in document and isinstance(annotations, list):
+    if kinds.get("annotations") == "[" and "videos" in kinds:
         return youtube_vis.NAME
-    keys = ", ".join(list(document)[:5])
+    keys = ", ".join(list(kinds)[:5])
     raise FormatError(f"{path}: is JSON of a kind that is not known (keys: {keys})", "see docs/store.md for what is")
 
 
@@ -160,11 +176,11 @@ def _recognise_folder(path: Path) -> str:
 
 def _recognise_json_folder(root: Path) -> str:
     first = next(entry for entry in sorted(root.iterdir()) if entry.suffix.lower() == ".json")
-    document = documents.load(first)
-    if isinstance(document, list):
-        return pipeline.NAME
-    if isinstance(document, dict) and "masklet" in document:
-        return sa_v.NAME
+    with JsonFile(first) as file:
+        if file.read().kind() == "[":
+            return pipeline.NAME
+        if file.read().kind() == "{" and _kind_of_masks(file.read()) == sa_v.NAME:
+            return sa_v.NAME
     raise FormatError(f"{root}: a folder of JSON files of a kind that is not known ({first.name})", "name one file")
 
 

@@ -288,8 +288,8 @@ BAD_JSON: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", BAD_JSON)
 def test_bad_documents(tmp_path: Path, case: str) -> None:
     document, message = BAD_JSON[case]
-    with pytest.raises(FormatError, match=message):
-        open_source(dump(tmp_path / "a.json", document)).clip("a1b2")
+    with pytest.raises(FormatError, match=message), open_source(dump(tmp_path / "a.json", document)) as source:
+        list(source.clip("a1b2").records())
 
 
 # Names and outputs

@@ -105,7 +105,7 @@ def test_ndjson_cut_short_and_damaged(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"b\.ndjson, line 1: run lengths do not fill a mask of 32x20"):
         open_source(tmp_path / "b.ndjson")
     (tmp_path / "c.ndjson").write_bytes(lines + lines)
-    with open_source(tmp_path / "c.ndjson") as source, pytest.raises(FormatError, match="two lines for one track"):
+    with open_source(tmp_path / "c.ndjson") as source, pytest.raises(FormatError, match="two masks in frame"):
         source.clip("street")
 
 

@@ -27,8 +27,7 @@ def results(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_youtube_vis_results_with_the_videos_of_the_truth(tmp_path: Path) -> None:
     path, truth = results(tmp_path)
-    with open_source(truth) as known:
-        source = YouTubeVisSource(path, None, known.listed)
+    with open_source(truth) as known, YouTubeVisSource(path, known.listed) as source:
         assert list(source.clips) == list(known.clips) and source.anonymous and not known.anonymous
         name = known.clips[0]
         found = [masks for (_, masks) in sorted(masks_of(source.clip(name)).items())]

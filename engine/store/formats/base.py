@@ -5,32 +5,44 @@ Knows paths and records. Knows no format.
 
 import re
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
+from engine import limits
 from engine.errors import FormatError, OutputError
 from engine.masks import rle
+from engine.masks.packed_runs import packed_columns
 from engine.names import NaturalKey, natural_key, number_in
 from engine.store import atomic
+from engine.store.damage import checked
 from engine.store.schema import plausible
 from engine.store.spool import writing
-from engine.types import BoolArray, MaskRecord, Track
+from engine.types import BoolArray, MaskRecord, Track, UInt8Array
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|%(?=[0-9A-Fa-f]{2})')
 _LONGEST_NAME = 200
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # no file of Windows has these names
+
+Numbers = Sequence[int] | NDArray[np.int64]
 
 
 class Source:
     """Base of the readers of foreign formats: a context manager with nothing to close, and notes on what was odd."""
 
     format = ""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Whatever a format's own checks miss in a hostile file is one FormatError, too."""
+        super().__init_subclass__(**more)
+        for name in ("__init__", "clip"):
+            if name in vars(cls):
+                setattr(cls, name, checked(getattr(cls, name)))
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -55,19 +67,50 @@ class Source:
 
 
 class KeyedClip(ABC):
-    """A clip whose masks are in order of (frame, track), the `_keys`, and are fetched by their place in that order."""
+    """A clip whose masks are fetched by their place in the order of (frame, track); memory is two numbers a mask."""
 
+    name: str
     height: int
     width: int
-    _keys: list[tuple[int, int]]
+
+    def _arrange(self, frames: Numbers, tracks: Numbers, where: str) -> NDArray[np.int64]:
+        """Take down frame and track of each mask; the order in which they are kept.
+
+        Raises FormatError, saying `where`, if a track has two masks in a frame.
+        """
+        columns = np.asarray(frames, np.int64), np.asarray(tracks, np.int64)
+        order = np.lexsort(columns[::-1])
+        self._frames, self._tracks = (column[order] for column in columns)
+        twice = np.flatnonzero((np.diff(self._frames) == 0) & (np.diff(self._tracks) == 0))
+        if len(twice):
+            frame, track = self._frames[twice[0]], self._tracks[twice[0]]
+            raise FormatError(f"{where}: track {track} has two masks in frame {frame}", "keep one of them")
+        return order
 
     @abstractmethod
-    def _record(self, at: int) -> MaskRecord: ...
+    def _record(self, at: int) -> MaskRecord:
+        """The checked mask at a place."""
+
+    def _counts(self, at: int) -> bytes:
+        """Its run lengths, which need not be checked."""
+        return self._record(at).counts
 
     def mask(self, frame: int, track: int) -> BoolArray | None:
         """bool (height, width), None where there is none."""
         found = next(self.records(frame, track), None)
-        return None if found is None else rle.decode(found.counts, self.height, self.width)
+        return None if found is None else rle.decode_checked(found.counts, self.height, self.width)
+
+    def packed(self, frames: Sequence[int], track: int) -> list[UInt8Array | None]:
+        """The masks of a track, transposed and packed to bits: uint8 (width, ceil(height / 8)), lowest bit first."""
+        places = [next(iter(self._places(frame, track)), None) for frame in frames]
+        held = [at for at in places if at is not None]
+        codes = [self._counts(at) for at in held]
+        lengths = np.array([len(code) for code in codes], np.int64)
+        masks = packed_columns(b"".join(codes), lengths, self.height, self.width) if held else ()
+        if masks is None:
+            held = [at for at in held if self._record(at)]  # raises, and says which of them is broken
+        each = iter(masks if masks is not None else ())
+        return [None if at is None else next(each) for at in places]
 
     def void(self, frame: int) -> BoolArray | None:
         """Record formats declare no void."""
@@ -75,39 +118,17 @@ class KeyedClip(ABC):
 
     def records(self, frame: int | None = None, track: int | None = None) -> Iterator[MaskRecord]:
         """In order of frame then track, of one frame and of one track where given."""
-        low, high = 0, len(self._keys)
+        for at in self._places(frame, track):
+            yield self._record(at)
+
+    def _places(self, frame: int | None, track: int | None) -> Iterable[int]:
+        low, high = 0, len(self._frames)
         if frame is not None:
-            low, high = bisect_left(self._keys, (frame, -1)), bisect_left(self._keys, (frame + 1, -1))
-        for at in range(low, high):
-            if track is None or self._keys[at][1] == track:
-                yield self._record(at)
-
-
-class RecordClip(KeyedClip):
-    """A clip held as records in memory (a ClipMasks)."""
-
-    def __init__(
-        self,
-        name: str,
-        height: int,
-        width: int,
-        frames: Iterable[int],
-        tracks: Sequence[Track],
-        records: Iterable[MaskRecord],
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self.name, self.height, self.width = name, height, width
-        self.tracks = tracks
-        self.metadata = metadata or {}
-        self._records = sorted(records, key=_position)
-        self._keys = [_position(record) for record in self._records]
-        if len(set(self._keys)) != len(self._keys):
-            twice = next(a for a, b in pairwise(self._keys) if a == b)
-            raise FormatError(f"clip {name!r}: track {twice[1]} has two masks in frame {twice[0]}", "keep one of them")
-        self.frames = sorted(set(frames) | {record.frame for record in self._records})
-
-    def _record(self, at: int) -> MaskRecord:
-        return self._records[at]
+            low, high = np.searchsorted(self._frames, [frame, frame + 1]).tolist()
+        if track is None:
+            return range(low, high)
+        found: list[int] = (np.flatnonzero(self._tracks[low:high] == track) + low).tolist()
+        return found
 
 
 def checked_record(frame: int, track: int, code: Any, height: int, width: int, where: str, **extra: Any) -> MaskRecord:
@@ -127,7 +148,7 @@ def counts_of(code: Any, height: int, width: int, where: str) -> bytes:
         return polygons(code, height, width, where)
     if not isinstance(code, dict) or "counts" not in code:
         raise FormatError(f"{where}: is no segmentation", "run lengths or polygons are expected")
-    if list(code.get("size", [height, width])) != [height, width]:
+    if code.get("size", [height, width]) not in ([height, width], (height, width)):
         raise FormatError(f"{where}: a mask of size {code['size']} in a clip of {[height, width]}", "sizes must agree")
     counts = code["counts"]
     if isinstance(counts, str) and counts.isascii():
@@ -141,17 +162,29 @@ def polygons(parts: list[Any], height: int, width: int, where: str) -> bytes:
     """Compressed counts of the union of polygons [x0, y0, x1, y1, ...], rasterised as COCO does."""
     codes = []
     for part in parts:
-        if not isinstance(part, list) or len(part) < 6 or len(part) % 2 or not np.isfinite(part).all():
+        if not isinstance(part, list) or len(part) < 6 or len(part) % 2 or not all(map(_is_place, part)):
             raise FormatError(f"{where}: a polygon needs at least three points", "the file is damaged")
+        if _outline(part) > min(limits.POLYGON_LENGTH, height * width + 8 * (height + width)):
+            raise FormatError(f"{where}: a polygon far larger than its picture", "the file is damaged")
         codes.append(rle.from_polygon(part, height, width))
     return rle.merge(codes, height, width)
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, int | float) and abs(value) <= limits.POLYGON_LENGTH
+
+
+def _outline(points: list[float]) -> float:
+    """Length of a polygon's outline in pixels, the longer side of each edge counted."""
+    corners = np.asarray(points, np.float64).reshape(-1, 2)
+    return float(np.abs(corners - np.roll(corners, 1, axis=0)).max(axis=1).sum())
 
 
 def check_size(height: Any, width: Any, where: str) -> tuple[int, int]:
     """Height and width as integers. Raises FormatError unless they can be those of a mask."""
     try:
         size = int(height), int(width)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         size = (0, 0)
     if not plausible(*size):
         raise FormatError(f"{where}: a size of {width}x{height} cannot be", "the file is damaged")
@@ -196,7 +229,9 @@ def file_name(name: str, what: str) -> str:
     Raises FormatError for names that no file can have.
     """
     safe = _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", name)
-    if safe.startswith((".", "~")):
+    if safe.endswith((".", " ")):
+        safe = f"{safe[:-1]}%{ord(safe[-1]):02X}"
+    if safe.startswith((".", "~")) or _DEVICES.fullmatch(safe):
         safe = f"%{ord(safe[0]):02X}{safe[1:]}"
     if not safe or len(safe.encode("utf-8", "surrogateescape")) > _LONGEST_NAME:
         raise FormatError(f"{what} {name[:40]!r} cannot be the name of a file", "rename it")
@@ -208,7 +243,7 @@ def track_names(tracks: Sequence[Track]) -> dict[int, str]:
     names = [track.name for track in tracks]
     plain = {track.id: track.name for track in tracks if track.name and names.count(track.name) == 1}
     chosen = {track.id: file_name(plain.get(track.id, f"track_{track.id:03d}"), "track") for track in tracks}
-    if len(set(chosen.values())) != len(chosen):
+    if len({name.casefold() for name in chosen.values()}) != len(chosen):
         return {track.id: f"track_{track.id:03d}" for track in tracks}
     return chosen
 
@@ -265,7 +300,3 @@ def _refuse_strangers(output: Path) -> None:
 
 def _by_name(path: Path) -> NaturalKey:
     return natural_key(path.name)
-
-
-def _position(record: MaskRecord) -> tuple[int, int]:
-    return record.frame, record.track

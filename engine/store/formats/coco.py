@@ -10,86 +10,153 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from engine.errors import FormatError
-from engine.store.formats import base, documents, result_lists
+from engine.store.formats import base, coded, documents, result_lists
+from engine.store.formats.json_stream import JsonFile, JsonReader
 from engine.store.formats.options import ExportOptions
 from engine.store.source import ClipMasks, MaskSource
-from engine.types import MaskRecord, Track
+from engine.types import Track
 
 NAME = "coco"
+_NO_TRACK = -1
+_IMAGE_KEYS = ("id", "video_id", "frame_id", "file_name", "height", "width")
+_LISTS = {
+    "videos": ("id", "name"),
+    "categories": ("id", "name"),
+    "tracks": ("id", "video_id", "first_frame", "name", "parent", "level", "review"),
+}
 
 
 class CocoSource(base.Source):
-    """A COCO detection file, or a list of results of one (a MaskSource).
+    """A COCO detection file, or a list of results of one (a MaskSource). Masks stay in the file until they are read.
 
     `listed` is what results lack, from the document they belong to. `anonymous`: tracks have no names and no ids.
+    `temporary`: the file is a spool and is removed on closing.
     """
 
     format = NAME
 
-    def __init__(self, path: str | Path, document: Any = None, listed: result_lists.Listed | None = None) -> None:
+    def __init__(self, path: str | Path, listed: result_lists.Listed | None = None, temporary: bool = False) -> None:
         super().__init__(Path(path))
-        where = str(path)
-        document = documents.load(self.path) if document is None else document
-        self.anonymous = isinstance(document, list)
-        if isinstance(document, list):
-            document = result_lists.completed(document, where, listed)
-        self.listed = {key: document[key] for key in ("videos", "images", "categories") if document.get(key)}
-        self._images = _clips_of_images(document, where)
-        clip_of = {image["id"]: name for name, images in self._images.items() for image in images}
-        self._annotations: dict[str, list[dict[str, Any]]] = {name: [] for name in self._images}
-        for annotation in documents.entries(document, "annotations", where):
-            if annotation.get("image_id") not in clip_of:
-                raise FormatError(f"{path}: an annotation of image {annotation.get('image_id')!r}, which is not listed")
-            self._annotations[clip_of[annotation["image_id"]]].append(annotation)
-        self._categories = {c.get("id"): str(c.get("name", "")) for c in document.get("categories") or []}
-        self._tracks = {(t.get("video_id"), t.get("id")): t for t in document.get("tracks") or []}
+        self._file = JsonFile(self.path, temporary)
+        try:
+            self._lists: dict[str, list[dict[str, Any]]] = dict(listed or {})
+            self._places = coded.Places()  # with the number of an image for the frame
+            self._images: dict[Any, int] = {}  # in the order of annotations
+            self._categories: dict[Any, int] = {}
+            self._category_of = coded.whole_numbers()
+            self.anonymous = self._scan(listed is None)
+            self._clips = _clips_of_images(self._lists, str(path))
+        except BaseException:
+            self.close()
+            raise
+        self._clip_of = self._clip_of_image()
 
     @property
     def clips(self) -> Sequence[str]:
         """Names of the clips."""
-        return list(self._images)
+        return list(self._clips)
 
-    def clip(self, name: str) -> base.RecordClip:
-        """One clip; its masks are checked and held in memory."""
-        if name not in self._images:
-            raise self.unknown(name, self._images)
-        images = self._images[name]
-        height, width = base.check_size(images[0].get("height"), images[0].get("width"), f"{self.path}: {name}")
-        frames = _frame_numbers(images, f"{self.path}: {name}")
-        ids = _track_ids(self._annotations[name])
-        records = [
-            self._record(annotation, frames[annotation["image_id"]], track, height, width)
-            for annotation, track in zip(self._annotations[name], ids, strict=True)
-        ]
-        tracks = self._tracks_of(images[0].get("video_id"), self._annotations[name], records)
-        return base.RecordClip(name, height, width, frames.values(), tracks, records)
+    @property
+    def listed(self) -> result_lists.Listed:
+        """What results of this document lack."""
+        return {key: self._lists[key] for key in ("videos", "images", "categories") if self._lists.get(key)}
 
-    def _record(self, annotation: dict[str, Any], frame: int, track: int, height: int, width: int) -> MaskRecord:
-        where = f"{self.path}: annotation {annotation.get('id')}"
-        return base.checked_record(
-            frame,
-            track,
-            annotation.get("segmentation"),
-            height,
-            width,
-            where,
-            score=documents.number(annotation.get("score", annotation.get("predicted_iou"))),
-            stability=documents.number(annotation.get("stability_score")),
-            points=documents.points_of(annotation.get("point_coords"), where),
-        )
+    def clip(self, name: str) -> "CocoClip":
+        """One clip."""
+        if name not in self._clips:
+            raise self.unknown(name, self._clips)
+        images, where = self._clips[name], f"{self.path}: {name}"
+        size = base.check_size(images[0].get("height"), images[0].get("width"), where)
+        frame_of = _frame_numbers(images, where)
+        rows = np.flatnonzero(self._clip_of == list(self._clips).index(name))
+        places = coded.of_rows(self._places.columns(), rows)
+        number = np.array([frame_of.get(image, -1) for image in self._images], np.int64)
+        places = places._replace(frames=number[places.frames], tracks=_numbered(places.tracks))
+        tracks = self._tracks_of(images[0].get("video_id"), places, np.asarray(self._category_of)[rows])
+        return CocoClip(name, size, frame_of.values(), tracks, places, *coded.of_file(self._file))
 
-    def _tracks_of(self, video: Any, annotations: list[dict[str, Any]], records: list[MaskRecord]) -> list[Track]:
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _scan(self, alone: bool) -> bool:
+        """Take down where annotations lie; whether the file is a list of results. alone: nothing is known of these."""
+        reader, where = self._file.read(), str(self.path)
+        if reader.kind() == "[":
+            images: dict[Any, dict[str, Any]] = {}
+            for offset, entry in documents.objects(reader, "entries", where):
+                self._note(entry, offset)
+                if alone:
+                    result_lists.add_image(images, entry, where)
+            if alone:
+                self._lists["images"] = list(images.values())
+            reader.end()
+            return True
+        self._scan_document(reader, where)
+        return False
+
+    def _scan_document(self, reader: JsonReader, where: str) -> None:
+        found: set[str] = set()
+        for key in reader.names():
+            found.add(key)
+            if key == "annotations":
+                for offset, annotation in documents.objects(reader, key, where):
+                    self._note(annotation, offset)
+            elif key == "images":
+                documents.enter_list(reader, key, where)
+                self._lists[key] = documents.few(reader, key, where, _IMAGE_KEYS)
+            elif key in _LISTS:
+                self._lists[key] = documents.few(reader, key, where, _LISTS[key])
+        reader.end()
+        documents.complete(found, ("images", "annotations"), where)
+
+    def _note(self, annotation: dict[str, Any], offset: int) -> None:
+        documents.check_ids(annotation, f"{self.path}: annotation {annotation.get('id')}")
+        image, category = annotation.get("image_id"), annotation.get("category_id")
+        self._places.add(self._images.setdefault(image, len(self._images)), _track_id(annotation), offset)
+        self._category_of.append(self._categories.setdefault(category, len(self._categories)))
+
+    def _clip_of_image(self) -> coded.Column:
+        """The number of the clip that each annotation belongs to."""
+        clip_of = {image["id"]: at for at, images in enumerate(self._clips.values()) for image in images}
+        unlisted = next((image for image in self._images if image not in clip_of), None)
+        if unlisted is not None:
+            self.close()
+            raise FormatError(f"{self.path}: an annotation of image {unlisted!r}, which is not listed")
+        of_image = np.array([clip_of[image] for image in self._images], np.int64)
+        return of_image[self._places.columns().frames]
+
+    def _tracks_of(self, video: Any, places: coded.Columns, category_of: coded.Column) -> list[Track]:
         """The listed tracks of the video, then those that only annotations know, by id."""
         found: dict[int, Track] = {}
-        listed = {key[1]: keys for key, keys in self._tracks.items() if key[0] == video and isinstance(key[1], int)}
-        for track, keys in listed.items():
-            found[track] = documents.track_of_keys(track, keys, str(track), int(keys.get("first_frame") or 0))
-        for annotation, record in zip(annotations, records, strict=True):
-            category = self._categories.get(annotation.get("category_id"), "")
-            name = f"{category} {record.track}".strip()
-            found.setdefault(record.track, Track(record.track, name, record.frame))
+        for keys in self._lists.get("tracks", []):
+            if keys.get("video_id") == video and documents.whole_number(keys.get("id")) is not None:
+                first = documents.whole_number(keys.get("first_frame")) or 0
+                found[keys["id"]] = documents.track_of_keys(keys["id"], keys, str(keys["id"]), first)
+        names = {one.get("id"): str(one.get("name", "")) for one in self._lists.get("categories", [])}
+        categories = list(self._categories)
+        ids, rows = np.unique(places.tracks, return_index=True)
+        for track, row in zip(ids.tolist(), rows.tolist(), strict=True):
+            name = f"{names.get(categories[category_of[row]], '')} {track}".strip()
+            found.setdefault(track, Track(track, name, int(places.frames[row])))
         return [found[track] for track in sorted(found)]
+
+
+class CocoClip(coded.CodedClip):
+    """One clip of the file (a ClipMasks); its places are those of annotations."""
+
+    def _code(self, entry: Any) -> Any:
+        return entry.get("segmentation")
+
+    def _scored(self, entry: Any, at: int) -> dict[str, Any]:
+        return {
+            "score": documents.number(entry.get("score", entry.get("predicted_iou"))),
+            "stability": documents.number(entry.get("stability_score")),
+            "points": documents.points_of(entry.get("point_coords"), self._where(at)),
+        }
 
 
 def write(source: MaskSource, output: Path, options: ExportOptions) -> None:
@@ -135,11 +202,11 @@ def _add_clip(document: dict[str, Any], clip: ClipMasks, video: int) -> None:
         document["annotations"].append({**annotation, **({"point_coords": points} if points else {})})
 
 
-def _clips_of_images(document: Any, where: str) -> dict[str, list[dict[str, Any]]]:
+def _clips_of_images(lists: dict[str, list[dict[str, Any]]], where: str) -> dict[str, list[dict[str, Any]]]:
     """Clip name -> its images: of one video, else of one folder."""
-    names = {video.get("id"): str(video.get("name", video.get("id"))) for video in document.get("videos") or []}
+    names = {video.get("id"): str(video.get("name", video.get("id"))) for video in lists.get("videos", [])}
     clips: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}
-    for image in documents.entries(document, "images", where):
+    for image in lists.get("images", []):
         if not isinstance(image.get("id"), int | str):
             raise FormatError(f"{where}: an image without id", "the file does not follow its format")
         name = names.get(image.get("video_id")) or str(PurePosixPath(str(image.get("file_name", ""))).parent)
@@ -156,19 +223,21 @@ def _clips_of_images(document: Any, where: str) -> dict[str, list[dict[str, Any]
 def _frame_numbers(images: list[dict[str, Any]], where: str) -> dict[Any, int]:
     """Image id -> frame number: `frame_id` where all have it, else the numbers of the file names."""
     numbers = [image.get("frame_id") for image in images]
-    if not all(isinstance(number, int) and number >= 0 for number in numbers) or len(set(numbers)) < len(numbers):
+    if any(documents.whole_number(number) is None for number in numbers) or len(set(numbers)) < len(numbers):
         numbers = list(base.frame_numbers([PurePosixPath(str(i.get("file_name", ""))).stem for i in images], where))
     return {image["id"]: number for image, number in zip(images, numbers, strict=True) if number is not None}
 
 
-def _track_ids(annotations: list[dict[str, Any]]) -> list[int]:
-    """The track of each annotation: `track_id`, `instance_id`, its own id, or a number nobody else has."""
-    keys = ("track_id", "instance_id", "id")
-    found = [next((a[key] for key in keys if _is_id(a.get(key))), None) for a in annotations]
-    taken = set(found)
+def _track_id(annotation: dict[str, Any]) -> int:
+    """The track of an annotation: `track_id`, `instance_id`, or its own id."""
+    found = (documents.whole_number(annotation.get(key)) for key in ("track_id", "instance_id", "id"))
+    return next((value for value in found if value is not None), _NO_TRACK)
+
+
+def _numbered(tracks: coded.Column) -> coded.Column:
+    """Annotations without any id get the first numbers from 1 that nobody else has."""
+    nameless = np.flatnonzero(tracks == _NO_TRACK)
+    taken = set(tracks.tolist()) if len(nameless) else set()
     free = (number for number in itertools.count(1) if number not in taken)
-    return [next(free) if track is None else track for track in found]
-
-
-def _is_id(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    tracks[nameless] = list(itertools.islice(free, len(nameless)))
+    return tracks

@@ -1,24 +1,17 @@
-"""JSON documents of masks: loading with one clear error, saving whole, and the keys that several formats share."""
+"""JSON documents of masks: reading them with clear errors, saving them whole, the keys that several formats share."""
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.errors import FormatError
 from engine.store.formats import base
+from engine.store.formats.json_stream import JsonReader
 from engine.types import MaskRecord, PointPrompt, Track
 
-
-def load(path: Path) -> Any:
-    """A JSON document. Raises FormatError if the file is missing or is no JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read ({error.strerror})", "check the name") from error
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{path}: is no JSON ({error})", "the file may be cut short; write it again") from error
+_IDS = ("id", "video_id", "image_id", "category_id")
 
 
 def save(path: Path, document: Any, overwrite: bool = False) -> None:
@@ -35,12 +28,55 @@ def required(document: Any, key: str, kind: type, where: str) -> Any:
     return value
 
 
-def entries(document: Any, key: str, where: str) -> list[dict[str, Any]]:
-    """A list of objects under a key; FormatError if it is anything else."""
-    found = required(document, key, list, where)
-    if not all(isinstance(entry, dict) for entry in found):
-        raise FormatError(f"{where}: {key!r} holds something else than objects", "the file does not follow its format")
+def objects(reader: JsonReader, key: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a list that a reader has come to, each with the byte at which it begins.
+
+    Raises FormatError, saying `where` and the list's key, if it is anything else.
+    """
+    enter_list(reader, key, where)
+    for offset in reader.entries():
+        value = reader.value()
+        if not isinstance(value, dict):
+            raise FormatError(
+                f"{where}: {key!r} holds something else than objects", "the file does not follow its format"
+            )
+        yield offset, value
+
+
+def enter_list(reader: JsonReader, key: str, where: str) -> None:
+    """Raise FormatError unless a reader has come to a list."""
+    if reader.kind() != "[":
+        raise FormatError(f"{where}: {key!r} is missing or has another type", "the file does not follow its format")
+
+
+def complete(found: set[str], wanted: Sequence[str], where: str) -> None:
+    """Raise FormatError unless a document has the lists that its format wants."""
+    for key in wanted:
+        if key not in found:
+            raise FormatError(f"{where}: {key!r} is missing or has another type", "the file does not follow its format")
+
+
+def few(reader: JsonReader, key: str, where: str, kept: Sequence[str]) -> list[dict[str, Any]]:
+    """The objects of a list that may be null, with the keys that are used; the others take too much memory."""
+    if reader.kind() == "n":
+        reader.value()
+        return []
+    found = [{name: one[name] for name in kept if name in one} for _, one in objects(reader, key, where)]
+    for one in found:
+        check_ids(one, f"{where}: {key!r}")
     return found
+
+
+def check_ids(one: dict[str, Any], where: str) -> None:
+    """Raise FormatError unless an object's ids are numbers, text or null."""
+    for key in _IDS:
+        if isinstance(one.get(key), list | dict):
+            raise FormatError(f"{where}: {key!r} is neither a number nor text", "the file does not follow its format")
+
+
+def whole_number(value: Any) -> int | None:
+    """A number of a frame or track as files give it; None for anything else, and for what no clip can have."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62 else None
 
 
 def number(value: Any) -> float:

@@ -6,12 +6,14 @@ written flat, [x, y].
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.errors import FormatError
-from engine.store.formats import base, documents
+from engine.store.formats import base, coded, documents
+from engine.store.formats.json_stream import JsonFile
 from engine.store.formats.options import ExportOptions
 from engine.store.source import ClipMasks, MaskSource
 from engine.types import MaskRecord, Track
@@ -40,25 +42,42 @@ class PipelineSource(base.Source):
         """Names of the clips' folders."""
         return list(self._folders)
 
-    def clip(self, name: str) -> base.RecordClip:
-        """One clip; its masks are checked and held in memory."""
+    def clip(self, name: str) -> "PipelineClip":
+        """One clip."""
         if name not in self._folders:
             raise self.unknown(name, self._folders)
+        folder = self._folders[name]
+        files = base.frames_of(folder, ".json")
         size: tuple[int, int] | None = None
-        records: list[MaskRecord] = []
-        files = base.frames_of(self._folders[name], ".json")
-        for frame, file in files.items():
-            for entry in _entries(file):
-                code = entry.get("segmentation", entry)
-                size = size or _size(code, str(file))
-                records.append(_record(frame, entry, code, size, str(file)))
+        places, first = coded.Places(), dict[int, int]()
+        for frame, path in files.items():
+            where = str(path)
+            with JsonFile(path) as file:
+                for offset, entry in documents.objects(file.read(), "masks", where):
+                    size = size or _size(_code_of(entry), where)
+                    track = _track_of(entry, where)
+                    first.setdefault(track, frame)
+                    places.add(frame, track, offset)
         if size is None:
-            raise FormatError(f"{self._folders[name]}: no mask in any file, so its size is unknown", "leave it out")
-        first: dict[int, int] = {}
-        for record in records:
-            first.setdefault(record.track, record.frame)
+            raise FormatError(f"{folder}: no mask in any file, so its size is unknown", "leave it out")
         tracks = [Track(track, str(track), first[track]) for track in sorted(first)]
-        return base.RecordClip(name, *size, files, tracks, records)
+        return PipelineClip(name, size, files, tracks, places.columns(), folder, partial(_value, files))
+
+
+class PipelineClip(coded.CodedClip):
+    """One clip (a ClipMasks), a file for each frame."""
+
+    def _code(self, entry: Any) -> Any:
+        return _code_of(entry)
+
+    def _scored(self, entry: Any, at: int) -> dict[str, Any]:
+        points = documents.points_of(entry.get("point_coords"), self._where(at))
+        return {"score": documents.number(entry.get("iou")), "points": points}
+
+
+def _value(files: Mapping[int, Path], frame: int, offset: int) -> Any:
+    with JsonFile(files[frame]) as file:
+        return file.value(offset)
 
 
 def write(source: MaskSource, output: Path, options: ExportOptions) -> None:
@@ -77,9 +96,8 @@ def frame_folder(folder: Path) -> Path:
     return folder / ORIGIN if (folder / ORIGIN).is_dir() else folder
 
 
-def _entries(file: Path) -> list[dict[str, Any]]:
-    document = documents.load(file)
-    return documents.entries({"masks": document}, "masks", str(file))
+def _code_of(entry: dict[str, Any]) -> Any:
+    return entry.get("segmentation", entry)
 
 
 def _size(code: Any, where: str) -> tuple[int, int]:
@@ -89,19 +107,11 @@ def _size(code: Any, where: str) -> tuple[int, int]:
     return base.check_size(size[0], size[1], where)
 
 
-def _record(frame: int, entry: dict[str, Any], code: Any, size: tuple[int, int], where: str) -> MaskRecord:
+def _track_of(entry: dict[str, Any], where: str) -> int:
     track = documents.required(entry, "id", int, where)
-    if track < 0:
-        raise FormatError(f"{where}: id {track} is negative", "the file is damaged")
-    return base.checked_record(
-        frame,
-        track,
-        code,
-        *size,
-        f"{where}: id {track}",
-        score=documents.number(entry.get("iou")),
-        points=documents.points_of(entry.get("point_coords"), where),
-    )
+    if documents.whole_number(track) is None:
+        raise FormatError(f"{where}: id {track} is out of range", "the file is damaged")
+    return track
 
 
 def _entry(record: MaskRecord, clip: ClipMasks, nested: bool) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.errors import FormatError, MaskError, MugvosError
+from engine.errors import PICTURE_DAMAGE, FormatError, MaskError, MugvosError
+from engine.limits import MASK_PIXELS, PICTURE_FORMATS
 from engine.masks.labels import PixelKind, split_labels
 from engine.store.formats.flat_png import read_flat
-from engine.store.schema import MAX_PIXELS, plausible
+from engine.store.schema import plausible
 from engine.types import BoolArray, UInt8Array
 
 _GREY_16 = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
@@ -112,14 +113,14 @@ class _OpenedImage:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self._image = Image.open(self._path)
+                self._image = Image.open(self._path, formats=PICTURE_FORMATS)
         except (FileNotFoundError, IsADirectoryError):
             raise self._error(f"{self._path}: no such image file", "check the name") from None
         except UnidentifiedImageError:
             raise self._error(f"{self._path}: is no image that can be read", "name a PNG") from None
         except Image.DecompressionBombError:
             raise self._too_large() from None
-        except (OSError, ValueError, SyntaxError) as error:
+        except PICTURE_DAMAGE as error:
             raise self._damaged(error) from error
         if not plausible(self._image.height, self._image.width):
             self._image.close()
@@ -136,7 +137,7 @@ class _OpenedImage:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._image.load()
-        except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
+        except (*PICTURE_DAMAGE, Image.DecompressionBombError) as error:
             self._image.close()
             raise self._damaged(error) from error
 
@@ -144,4 +145,4 @@ class _OpenedImage:
         return self._error(f"{self._path}: the image is damaged ({error})", "write it again from its source")
 
     def _too_large(self) -> MugvosError:
-        return self._error(f"{self._path}: the image is too large (over {MAX_PIXELS} pixels)", "check what it is")
+        return self._error(f"{self._path}: the image is too large (over {MASK_PIXELS} pixels)", "check what it is")

@@ -5,7 +5,9 @@ entries as frames. Written files name their frames in a further key.
 """
 
 import math
+from array import array
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +15,41 @@ import numpy as np
 
 from engine.errors import FormatError
 from engine.masks import rle
-from engine.store.formats import base, documents
+from engine.store.formats import base, coded, documents
+from engine.store.formats.json_stream import JsonFile, JsonReader
 from engine.store.formats.options import ExportOptions
 from engine.store.source import ClipMasks, MaskSource
-from engine.types import MaskRecord, Track
+from engine.types import Track
 
 NAME = "sa-v"
 STEP = 4
 _FRAMES = "frame_numbers"
+_MOST_OPEN = 16
+_KEPT = ("video_height", "video_width", "video_frame_count", "masklet_id", "masklet_name", _FRAMES)
 _SMALL, _MEDIUM = 32**2, 96**2
 
 
 class SaVSource(base.Source):
-    """One SA-V file, or a folder of them (a MaskSource)."""
+    """One SA-V file, or a folder of them (a MaskSource). Masks stay in the files until they are read.
+
+    `temporary`: the file is a spool and is removed on closing.
+    """
 
     format = NAME
 
-    def __init__(self, path: str | Path, document: Any = None) -> None:
+    def __init__(self, path: str | Path, temporary: bool = False) -> None:
         super().__init__(Path(path))
         files = sorted(self.path.glob("*.json")) if self.path.is_dir() else [self.path]
         if not files:
             raise FormatError(f"{path}: no JSON file in it", "name a file such as sav_000001_manual.json")
-        if document is not None or len(files) == 1:
-            document = documents.load(files[0]) if document is None else document
-            self._files = {str(documents.required(document, "video_id", str, str(files[0]))): files[0]}
+        self._temporary = temporary
+        self._open: dict[Path, JsonFile] = {}
+        if len(files) == 1:
+            try:
+                self._files = {_video_id(self._opened(files[0])): files[0]}
+            except BaseException:
+                self.close()
+                raise
         else:
             self._files = {file.stem: file for file in files}
 
@@ -45,18 +58,124 @@ class SaVSource(base.Source):
         """The video id of one file; the stems of the files of a folder (a video may be there as manual and auto)."""
         return list(self._files)
 
-    def clip(self, name: str) -> base.RecordClip:
-        """One video; its masks are checked and held in memory."""
+    def clip(self, name: str) -> coded.CodedClip:
+        """One video. Its file stays open until some others were asked for."""
         if name not in self._files:
             raise self.unknown(name, self._files)
-        file = self._files[name]
-        document, where = documents.load(file), str(file)
-        size = base.check_size(document.get("video_height"), document.get("video_width"), where)
-        masklets = documents.required(document, "masklet", list, where)
-        ids = _ids(document, where)
-        frames = _frames(document, len(masklets), where)
-        records = _records(document, masklets, ids, frames, size, where)
-        return base.RecordClip(name, *size, frames, _tracks(document, ids, records), records)
+        file = self._opened(self._files[name])
+        found, where = _Scan(file), str(file.path)
+        size = base.check_size(found.keys.get("video_height"), found.keys.get("video_width"), where)
+        ids = _ids(found.keys, where)
+        frames = _frames(found.keys, len(found.lengths), where)
+        places = found.places(ids, frames, where)
+        tracks = _tracks(found.keys, ids, frames, found.first_rows)
+        return StableClip(name, size, frames, tracks, places, *coded.of_file(file))
+
+    def close(self) -> None:
+        """Close the files."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _opened(self, path: Path) -> JsonFile:
+        if path not in self._open:
+            self._open[path] = JsonFile(path, self._temporary)
+            while len(self._open) > _MOST_OPEN:
+                self._open.pop(next(iter(self._open))).close()
+        return self._open[path]
+
+
+class StableClip(coded.CodedClip):
+    """One video (a ClipMasks). What it has for scores is stability."""
+
+    def _scored(self, entry: Any, at: int) -> dict[str, Any]:
+        return {"stability": float(self._scores[at])}
+
+
+class _Scan:
+    """What one pass over a file finds: its small keys, and where the mask of each frame and object lies.
+
+    `lengths`: objects of each frame. `first_rows`: of each object the first frame that shows it.
+    """
+
+    def __init__(self, file: JsonFile) -> None:
+        self.keys: dict[str, Any] = {}
+        self.lengths, self.first_rows = coded.whole_numbers(), dict[int, int]()
+        self._rows, self._columns, self._offsets = (coded.whole_numbers() for _ in range(3))
+        self._stability: list[array[float]] = []
+        reader, where = file.read(), str(file.path)
+        found = False
+        for key in reader.names():
+            if key == "masklet":
+                found = True
+                documents.enter_list(reader, key, where)
+                for _ in reader.entries():
+                    self._scan_frame(reader, where)
+            elif key == "masklet_stability_score" and reader.kind() == "[":
+                for _ in reader.entries():
+                    self._stability.append(array("d", _numbers(reader.value())))
+            elif key in _KEPT:
+                self.keys[key] = reader.value()
+        reader.end()
+        if not found:
+            documents.required(None, "masklet", list, where)
+
+    def places(self, ids: list[int], frames: list[int], where: str) -> coded.Columns:
+        """The masks that are there. Raises FormatError where a frame does not hold one entry an object."""
+        for row, length in enumerate(self.lengths):
+            if length != len(ids):
+                raise FormatError(f"{where}: frame entry {row} does not hold {len(ids)} masks", "the file is damaged")
+        rows, columns = np.asarray(self._rows), np.asarray(self._columns)
+        stability = np.full((len(frames), len(ids)), math.nan)
+        for row, known in enumerate(self._stability[: len(frames)]):
+            stability[row, : len(known)] = known[: len(ids)]
+        return coded.Columns(
+            np.array(frames, np.int64)[rows],
+            np.array(ids, np.int64)[columns],
+            np.asarray(self._offsets),
+            stability[rows, columns],
+        )
+
+    def _scan_frame(self, reader: JsonReader, where: str) -> None:
+        row, column = len(self.lengths), 0
+        if reader.kind() != "[":
+            raise FormatError(f"{where}: frame entry {row} is no list of masks", "the file is damaged")
+        for offset in reader.entries():
+            code = reader.value()
+            if code is not None:
+                self._rows.append(row)
+                self._columns.append(column)
+                self._offsets.append(offset)
+                if column not in self.first_rows and _is_seen(code):
+                    self.first_rows[column] = row
+            column += 1
+        self.lengths.append(column)
+
+
+def _video_id(file: JsonFile) -> str:
+    reader = file.read()
+    for key in reader.names():
+        if key == "video_id":
+            return str(documents.required({key: reader.value()}, key, str, str(file.path)))
+    reader.end()
+    return str(documents.required(None, "video_id", str, str(file.path)))
+
+
+def _numbers(row: Any) -> list[float]:
+    return [documents.number(value) for value in row] if isinstance(row, list) else []
+
+
+def _is_seen(code: Any) -> bool:
+    """Whether a mask has a pixel, by its run lengths; what is damaged is found when it is read."""
+    counts = code.get("counts") if isinstance(code, dict) else None
+    return _has_object(counts) if isinstance(counts, str) else True
+
+
+@lru_cache(256)
+def _has_object(counts: str) -> bool:
+    if len(counts) > 2 * rle.MAX_SYMBOLS or not counts.isascii():
+        return True
+    runs = rle.runs(counts.encode())
+    return runs is None or bool(runs[1::2].any())
 
 
 def write(source: MaskSource, output: Path, options: ExportOptions) -> None:
@@ -133,14 +252,14 @@ def _statistics(areas: np.ndarray, clip: ClipMasks) -> dict[str, list[Any]]:
 
 def _ids(document: Any, where: str) -> list[int]:
     ids = documents.required(document, "masklet_id", list, where)
-    if not all(isinstance(track, int) and track >= 0 for track in ids) or len(set(ids)) < len(ids):
+    if not all(documents.whole_number(track) is not None for track in ids) or len(set(ids)) < len(ids):
         raise FormatError(f"{where}: masklet ids are not numbers, each once", "the file is damaged")
     return ids
 
 
 def _frames(document: Any, count: int, where: str) -> list[int]:
     named = document.get(_FRAMES)
-    if isinstance(named, list) and len(named) == count and all(isinstance(n, int) and n >= 0 for n in named):
+    if isinstance(named, list) and len(named) == count and all(documents.whole_number(n) is not None for n in named):
         return named
     total = int(documents.number_or_none(documents.number(document.get("video_frame_count"))) or 0)
     if total == count:
@@ -150,38 +269,15 @@ def _frames(document: Any, count: int, where: str) -> list[int]:
     return list(range(0, count * STEP, STEP))
 
 
-def _records(
-    document: Any, masklets: list[Any], ids: list[int], frames: list[int], size: tuple[int, int], where: str
-) -> list[MaskRecord]:
-    stability = document.get("masklet_stability_score")
-    records = []
-    for row, (frame, codes) in enumerate(zip(frames, masklets, strict=True)):
-        if not isinstance(codes, list) or len(codes) != len(ids):
-            raise FormatError(f"{where}: frame entry {row} does not hold {len(ids)} masks", "the file is damaged")
-        for column, (track, code) in enumerate(zip(ids, codes, strict=True)):
-            if code is not None:
-                known = documents.number(_entry(stability, row, column))
-                place = f"{where}: frame entry {row}, masklet {track}"
-                records.append(base.checked_record(frame, track, code, *size, place, stability=known))
-    return records
-
-
-def _entry(table: Any, row: int, column: int) -> Any:
-    try:
-        return table[row][column]
-    except (TypeError, IndexError, KeyError):
-        return None
-
-
-def _tracks(document: Any, ids: list[int], records: list[MaskRecord]) -> list[Track]:
+def _tracks(document: Any, ids: list[int], frames: list[int], first_rows: dict[int, int]) -> list[Track]:
     """Tracks by id; their first frame is the first that shows them."""
     names = document.get("masklet_name")
     named = isinstance(names, list) and len(names) == len(ids)
-    first: dict[int, int] = {}
-    for record in records:
-        if record.area:
-            first.setdefault(record.track, record.frame)
     return [
-        Track(track, str(names[column]) if named else f"{track:03d}", first.get(track, 0))
+        Track(
+            track,
+            str(names[column]) if named else f"{track:03d}",
+            frames[first_rows[column]] if column in first_rows else 0,
+        )
         for column, track in enumerate(ids)
     ]
