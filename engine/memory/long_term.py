@@ -15,6 +15,8 @@ from engine.errors import UsageError
 from engine.memory.read import Affinity, query_blocks, similarity
 from engine.memory.working import KeyValueMemory
 
+_STEP = 1024  # positions by which the sizes of the joined memory differ
+
 
 @dataclass(frozen=True)
 class LongTermOptions:
@@ -66,10 +68,12 @@ class LongTermMemory:
     def read(self, query: Tensor, selection: Tensor, count: bool = True) -> Tensor:
         """Query and selection (1, C_k, Q) -> (tracks, C_v, Q). Usage is counted if asked."""
         key, shrinkage = self._keys()
-        used = key.new_zeros(key.shape[2])
+        positions = self.long.size + self.working.size
+        used = key.new_zeros(positions)
         parts = []
-        for part in query_blocks(key.shape[2], query.shape[2], self.options.top_k):
-            scores = similarity(key, shrinkage, query[:, :, part].float(), selection[:, :, part].float())[0]
+        for part in query_blocks(positions, query.shape[2], self.options.top_k):
+            asked = query[:, :, part].float(), selection[:, :, part].float()
+            scores = similarity(key, shrinkage, *asked)[0, :positions]
             read = []
             for group in range(len(self.working.values)):
                 weights = Affinity(self._own(scores, group), self.options.top_k)
@@ -101,12 +105,18 @@ class LongTermMemory:
         return [*sizes, tracks - sum(sizes)] if tracks > sum(sizes) else sizes
 
     def _keys(self) -> tuple[Tensor, Tensor]:
-        """Keys and shrinkage of all positions."""
+        """Keys and shrinkage of all positions and of some behind them that mean nothing.
+
+        oneDNN keeps a kernel for every size of matrix that it has met. The long-term memory passes through hundreds of
+        sizes, half a gigabyte of kernels; filled up to few sizes it needs next to none.
+        """
         assert self.working.key is not None and self.working.shrinkage is not None, "read before anything was added"
         if self.long.key is None or self.long.shrinkage is None:
             return self.working.key, self.working.shrinkage
-        key = torch.cat([self.long.key, self.working.key], 2)
-        return key, torch.cat([self.long.shrinkage, self.working.shrinkage], 2)
+        parts = [(self.long.key, self.long.shrinkage), (self.working.key, self.working.shrinkage)]
+        spare = -(self.long.size + self.working.size) % _STEP
+        keys, shrinkages = zip(*parts, [part.new_zeros(1, part.shape[1], spare) for part in parts[0]], strict=True)
+        return torch.cat(keys, 2), torch.cat(shrinkages, 2)
 
     def _own(self, scores: Tensor, group: int) -> Tensor:
         """The rows of scores (M, Q) that a group has values for: the last of each memory."""

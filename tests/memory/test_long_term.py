@@ -47,6 +47,22 @@ def test_memory_is_bounded_for_tracks_that_enter_at_any_time() -> None:
     assert memory.long.size > options.elements // 2
 
 
+def test_matrices_of_few_sizes_are_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = LongTermMemory(LongTermOptions(top_k=4, most=4, least=2, prototypes=5, elements=90))
+    met = set()
+
+    def watched(key: Tensor, *rest: Tensor) -> Tensor:
+        met.add(key.shape[2])
+        return similarity(key, *rest)
+
+    monkeypatch.setattr("engine.memory.long_term.similarity", watched)
+    for _ in range(60):
+        add(memory, 1)
+        memory.read(draw(1, KEY, 7), torch.rand(1, KEY, 7, generator=_GENERATOR))
+    assert memory.long.size > 60  # through a dozen sizes
+    assert len(met) <= 5  # one, beside those before the first consolidation and its own
+
+
 def test_without_consolidation_everything_stays() -> None:
     memory = LongTermMemory(LongTermOptions(most=4, least=2, consolidate=False))
     for _ in range(9):
