@@ -27,7 +27,7 @@ from engine.generation.sampling import PointSampler
 from engine.masks.boxed import BoxedMask
 from engine.models.sam.automatic import ProposalSettings, propose
 from engine.models.sam.config import CONFIGS
-from engine.models.sam.making import make_prompter
+from engine.models.sam.making import make_prompter, precision_of
 from engine.models.sam.prompting import Embedding, Prompter, stability
 from engine.runtime.allocator import tune_allocator
 from engine.runtime.device import resolve_device
@@ -111,7 +111,8 @@ def measure(name: str, arguments: argparse.Namespace, device: torch.device) -> N
     """One table for one SAM."""
     checkpoint = None if name in CONFIGS else Path(name)
     made = make_prompter(name, checkpoint, device, random_weights=arguments.random_weights)
-    prompter, sam = made.prompter, made.prompter.sam
+    sam = made.prompter.sam
+    prompter = Prompter(sam, precision_of(made.config, arguments.precision, device))
     with open_video(arguments.video) as video:
         images = [frame.image for frame in video.frames(0, arguments.frames)]
     ladder, flow = np.linspace(0.9, 0.5, 5)[: arguments.rounds], DISFlow()
@@ -170,6 +171,7 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=16, help="0: no proposals")
     parser.add_argument("--repeat", type=int, default=1, help="measure so often in turns; the least counts")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="fp32", help="of ours; the plain loop always has fp32")
     parser.add_argument("--random-weights", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()

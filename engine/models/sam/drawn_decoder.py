@@ -6,6 +6,8 @@ way into a small U-Net, whose result is added to the image side of segment-anyth
 finer features of the picture beside them, which travel as further channels of the embedding.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from segment_anything.modeling import MaskDecoder, PromptEncoder
@@ -37,6 +39,14 @@ def decode_source(
     weights = torch.stack([mlp(x) for mlp, x in zip(decoder.output_hypernetworks_mlps, mask_states, strict=True)], 1)
     logits = (weights @ upscaled.flatten(2)).unflatten(2, upscaled.shape[2:])
     return logits, decoder.iou_prediction_head(states[:, 0])
+
+
+class Seen(NamedTuple):
+    """What prompts look at: image (P or 1, C, h, w), what it brings into the U-Net, keys (P or 1, GROUPS, c, h * w)."""
+
+    image: Tensor
+    entered: Tensor
+    keys: Tensor
 
 
 class DrawnMaskDecoder(MaskDecoder):
@@ -72,9 +82,21 @@ class DrawnMaskDecoder(MaskDecoder):
     def source(self, embedding: Tensor, dense: Tensor) -> Tensor:
         """The decoder's image side: embedding (P or 1, C, h, w), dense (P, C + PLANES, h, w) -> (P, C, h, w)."""
         plain, planes = dense.split([self.transformer_dim, PLANES], 1)
+        return self.source_of(self.seen_with(embedding, plain), planes)
+
+    def seen_with(self, embedding: Tensor, plain: Tensor) -> Seen:
+        """The picture's share: embedding (P or 1, C, h, w), plain: what a mask, or none, adds (P or 1, C, h or 1, w or
+        1)."""
         image = embedding + plain
-        drawn = torch.cat([planes, self.likeness(embedding, planes)], 1)
-        prompted = self.prompted(F.relu(self.drawn(drawn) + self.seen(image)))
+        keys = F.normalize(self.drawn_key(embedding).float().unflatten(1, (GROUPS, -1)), dim=2)
+        return Seen(image, self.seen(image), keys.flatten(3))
+
+    def source_of(self, seen: Seen, planes: Tensor) -> Tensor:
+        """The image side for P prompts, planes (P, PLANES, h, w), that share what is seen or have their own."""
+        drawn = torch.cat([planes, self.likeness(seen.keys, planes)], 1)
+        # Packed convolutions add what has their own shape; anything else is a thousand times slower.
+        image, entered = (part.expand(len(planes), -1, -1, -1) for part in (seen.image, seen.entered))
+        prompted = self.prompted(convolve(self.drawn, drawn, relu=True, plus=entered))
         return convolve(self.added, prompted, plus=image)
 
     def upscale(self, source: Tensor, fine: Tensor) -> Tensor:
@@ -124,14 +146,17 @@ class DrawnMaskDecoder(MaskDecoder):
         boxed: Tensor = unmasked.all(1) & (planes[:, -1, 0, 0] > 0)
         return boxed
 
-    def likeness(self, embedding: Tensor, planes: Tensor) -> Tensor:
-        """Cosines (P, PROTOTYPES * GROUPS, h, w) with what lies under the prompts; zeros where a prompt is absent."""
-        key = F.normalize(self.drawn_key(embedding).unflatten(1, (GROUPS, -1)), dim=2).flatten(3)
+    def likeness(self, keys: Tensor, planes: Tensor) -> Tensor:
+        """Cosines (P, PROTOTYPES * GROUPS, h, w) with what lies under the prompts; zeros where a prompt is absent.
+
+        keys (P or 1, GROUPS, c, h * w) of length one.
+        """
         weight = _where_to_look(planes).flatten(2)
         there = weight.sum(2) > 1e-6
         weight = weight / weight.sum(2, keepdim=True).clamp(min=1e-6)
-        prototype = F.normalize(torch.einsum("pkn,pgcn->pkgc", weight, key.expand(len(planes), -1, -1, -1)), dim=3)
-        cosine = torch.einsum("pkgc,pgcn->pkgn", prototype, key.expand(len(planes), -1, -1, -1))
+        keys = keys.expand(len(planes), -1, -1, -1)
+        prototype = F.normalize(torch.einsum("pkn,pgcn->pkgc", weight, keys), dim=3)
+        cosine = torch.einsum("pkgc,pgcn->pkgn", prototype, keys)
         return (cosine * there[:, :, None, None]).flatten(1, 2).unflatten(2, planes.shape[2:])
 
 

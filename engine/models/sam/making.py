@@ -10,6 +10,7 @@ from engine.models.sam.config import CONFIGS, SAMConfig
 from engine.models.sam.loading import load_sam
 from engine.models.sam.network import build_sam
 from engine.models.sam.prompting import Prompter
+from engine.runtime.precision import resolve_precision
 from engine.weights import find_weights
 
 
@@ -27,14 +28,21 @@ class MadePrompter:
         return self.config.name
 
 
+def precision_of(config: SAMConfig, name: str, device: torch.device) -> torch.dtype:
+    """The arithmetic that "auto" or another name stands for. On CPUs with bf16 "auto" is that for sam-tiny only: the
+    published networks give there what segment-anything gives. Raises UsageError for a name that is none."""
+    return resolve_precision(name, device, on_cpu=config.form == "conv")
+
+
 def make_prompter(
     name: str,
     checkpoint: Path | None = None,
     device: torch.device | None = None,
-    dtype: torch.dtype = torch.float32,
+    precision: torch.dtype | str = torch.float32,
     random_weights: bool = False,
 ) -> MadePrompter:
-    """The SAM called so, or the one in a checkpoint. random_weights: untrained, always the same.
+    """The SAM called so, or the one in a checkpoint. precision: or its name, see `precision_of`. random_weights:
+    untrained, always the same.
 
     Raises CheckpointError where the weights are not here or fit no SAM, UsageError for a name that is none.
     """
@@ -47,4 +55,6 @@ def make_prompter(
     else:
         path = find_weights(checkpoint or name)
         sam, config = load_sam(path)
-    return MadePrompter(Prompter(sam.to(device or torch.device("cpu")), dtype), config, path)
+    place = device or torch.device("cpu")
+    dtype = precision_of(config, precision, place) if isinstance(precision, str) else precision
+    return MadePrompter(Prompter(sam.to(place), dtype), config, path)

@@ -11,11 +11,11 @@ from engine.nn.packed import Replacement, packed
 from engine.nn.packed_vit import PackedBlock
 
 
-def packed_encoder(sam: Sam) -> nn.Module:
-    """A copy of the image encoder that shares its weights."""
-    return packed(sam.image_encoder, torch.float32, {Block: cast(Replacement, PackedBlock)})
+def packed_encoder(sam: Sam, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """A copy of the image encoder that works in `dtype` and shares the weights that have it."""
+    return packed(sam.image_encoder, dtype, {Block: cast(Replacement, PackedBlock)})
 
 
-def packed_decoder(sam: Sam) -> MaskDecoder:
-    """A copy of the mask decoder that shares its weights."""
-    return cast(MaskDecoder, packed(sam.mask_decoder, torch.float32, {}))
+def packed_decoder(sam: Sam, dtype: torch.dtype = torch.float32) -> MaskDecoder:
+    """A copy of the mask decoder that works in `dtype` and shares the weights that have it."""
+    return cast(MaskDecoder, packed(sam.mask_decoder, dtype, {}))

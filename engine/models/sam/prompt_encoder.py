@@ -31,6 +31,11 @@ class DrawnPromptEncoder(PromptEncoder):
         planes = self.planes(points, boxes)
         return sparse, torch.cat([dense.expand(len(planes), -1, -1, -1), planes], 1)
 
+    def tokens(self, points: tuple[Tensor, Tensor]) -> Tensor:
+        """The sparse embeddings (P, n + 1, C) of points alone."""
+        sparse: Tensor = super().forward(points, None, None)[0]
+        return sparse
+
     def planes(self, points: tuple[Tensor, Tensor] | None, boxes: Tensor | None) -> Tensor:
         """(P, 10, h, w): nearness to label-1 points and to label-0 points at three reaches, then the box.
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from engine.models.sam.drawn_decoder import DrawnMaskDecoder
 from engine.models.sam.packing import packed_decoder, packed_encoder
 from engine.models.sam.preprocess import Geometry, network_input
-from engine.models.sam.shared_decoder import Drawn, ImageSide, SharedDecoder
+from engine.models.sam.shared_decoder import ImageSide, SharedDecoder
+from engine.models.sam.shared_drawn import DrawnSide, SharedDrawnDecoder
 from engine.models.sam.upsampling import Upsampler, upsampler
 from engine.runtime.batches import FittingBatches
 from engine.runtime.precision import autocast
@@ -30,7 +31,7 @@ _PASS_ON_GPU = 64
 class Embedding:
     """A picture as the decoder sees it."""
 
-    image: ImageSide
+    image: ImageSide | DrawnSide
     features: Tensor  # (1, C, h, w)
     geometry: Geometry
     upsampler: Upsampler
@@ -52,11 +53,12 @@ class Prompter:
         self.sam = sam
         self.device = sam.pixel_mean.device
         self.threshold: float = sam.mask_threshold
-        self._dtype = dtype
         on_cpu = self.device.type == "cpu"
-        self._image_encoder = packed_encoder(sam) if on_cpu else sam.image_encoder
-        self._mask_decoder = packed_decoder(sam) if on_cpu else sam.mask_decoder
-        self._decoder = SharedDecoder(self._mask_decoder)
+        self._autocast = torch.float32 if on_cpu else dtype  # packed networks have their type in their weights
+        self._image_encoder = packed_encoder(sam, dtype) if on_cpu else sam.image_encoder
+        decoder = packed_decoder(sam, dtype) if on_cpu else sam.mask_decoder
+        kind = SharedDrawnDecoder if isinstance(decoder, DrawnMaskDecoder) else SharedDecoder
+        self._decoder = kind(decoder, dtype if on_cpu else torch.float32)
         self._batches = FittingBatches(prompts_a_pass or (_PASS_ON_CPU if on_cpu else _PASS_ON_GPU))
         self.encoder_calls = 0
         self.decoder_calls = 0
@@ -67,12 +69,15 @@ class Prompter:
         self.encoder_calls += 1
         encoder = self.sam.prompt_encoder
         geometry = Geometry.of(image.shape[0], image.shape[1], self.sam.image_encoder.img_size)
-        with autocast(self.device, self._dtype):
-            embedding = self._image_encoder(network_input(self.sam, image, geometry))
-            coarse = embedding[:, : encoder.embed_dim]
-            side = self._decoder.image_side(coarse, encoder.no_mask_embed.weight[0], encoder.get_dense_pe())
-        rows, columns = (4 * length for length in side.size)
-        return Embedding(side, embedding, geometry, upsampler((rows, columns), geometry))
+        with autocast(self.device, self._autocast):
+            embedding = self._image_encoder(network_input(self.sam, image, geometry)).float()
+            rows, columns = (4 * int(length) for length in embedding.shape[2:])
+            enlarge = upsampler((rows, columns), geometry)
+            given = embedding, encoder.no_mask_embed.weight[0], encoder.get_dense_pe()
+            if isinstance(self._decoder, SharedDrawnDecoder):
+                covered = -(-enlarge.rows.cells // 4), -(-enlarge.columns.cells // 4)
+                return Embedding(self._decoder.drawn_side(*given, covered), embedding, geometry, enlarge)
+            return Embedding(self._decoder.image_side(*given), embedding, geometry, enlarge)
 
     @torch.inference_mode()
     def decode(self, embedding: Embedding, points: FloatArray) -> Decoded:
@@ -89,16 +94,12 @@ class Prompter:
         wanted, full = len(points), self._batches.size
         filled = torch.cat([points, points[-1:].expand(full - wanted, -1, -1)]) if wanted < full else points
         labels = torch.ones(filled.shape[:2], dtype=torch.int, device=self.device)
-        with autocast(self.device, self._dtype):
-            encoder, decoder = self.sam.prompt_encoder, self._mask_decoder
-            sparse, _ = encoder(points=(filled, labels), boxes=None, masks=None)
-            drawn = None
-            if isinstance(decoder, DrawnMaskDecoder):
-                coarse, fine = decoder.split(embedding.features)
-                planes = encoder.planes((filled, labels), None)
-                dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(len(planes), -1, *planes.shape[2:])
-                drawn = Drawn(decoder.source(coarse, torch.cat([dense, planes], 1)), fine)
-            logits, scores = self._decoder(embedding.image, sparse, drawn)
+        encoder, side, asked = self.sam.prompt_encoder, embedding.image, (filled, labels)
+        with autocast(self.device, self._autocast):
+            if isinstance(side, DrawnSide):
+                logits, scores = self._decoder.answer(side, encoder.tokens(asked), encoder.planes(asked, None))
+            else:
+                logits, scores = self._decoder(side, encoder(points=asked, boxes=None, masks=None)[0])
         return logits[:wanted].float(), scores[:wanted].float()
 
 
