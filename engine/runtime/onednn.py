@@ -38,10 +38,18 @@ def usable(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in _TYPES and not torch.is_grad_enabled() and available()
 
 
-def product(x: Tensor, rows: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x (..., K) times the transpose of rows (N, K), plus bias (N) -> (..., N); all of one type."""
+def product(x: Tensor, rows: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
+    """x (..., K) times the transpose of rows (N, K), plus bias (N) -> (..., N); all of one type. relu: applied to it."""
     if not usable(x):
-        return F.linear(x, rows, bias)
+        y = F.linear(x, rows, bias)
+        return F.relu(y) if relu else y
     if not rows.T.is_contiguous():  # strides of other kinds take oneDNN's reference code, a thousand times slower
         rows = rows.contiguous()
-    return torch.ops.mkldnn._linear_pointwise(x.contiguous(), rows, bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise(x.contiguous(), rows, bias, "relu" if relu else "none", [], "")
+
+
+def products(x: Tensor, rows: Tensor) -> Tensor:
+    """x (P, M, K) times the transposes of rows (P or 1, N, K) -> (P, M, N)."""
+    if not usable(x) or x.dtype != rows.dtype:
+        return x @ rows.transpose(1, 2)
+    return torch.stack([product(one, own) for one, own in zip(x, rows.expand(len(x), -1, -1), strict=True)])
