@@ -39,7 +39,7 @@ def usable(x: Tensor) -> bool:
 
 
 def product(x: Tensor, rows: Tensor, bias: Tensor | None = None, relu: bool = False) -> Tensor:
-    """x (..., K) times the transpose of rows (N, K), plus bias (N) -> (..., N); all of one type. relu: applied to it."""
+    """x (..., K) times the transpose of rows (N, K), plus bias (N) -> (..., N); one type. relu: applied to it."""
     if not usable(x):
         y = F.linear(x, rows, bias)
         return F.relu(y) if relu else y
