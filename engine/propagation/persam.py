@@ -17,6 +17,7 @@ from engine.models.persam.mixture import Fit
 from engine.models.persam.video_form import Largest
 from engine.models.sam.asking import Asker
 from engine.propagation.sam_tracker import SAMTracker
+from engine.runtime.batches import FittingBatches
 from engine.types import BoolArray, FloatArray
 
 Form = Literal["video", "image"]
@@ -38,7 +39,7 @@ class PerSAMTracker(SAMTracker):
         self._form: Any = video_form if form == "video" else image_form
         self._fit: Fit | None = self._form.FIT if fit is True else fit or None
         self._largest = largest or Largest()
-        self._chunk = chunk
+        self._batches = FittingBatches(chunk)
         self._concepts: list[Concepts] = []  # one a track
         self._boxes = np.zeros((0, 4))
 
@@ -63,10 +64,10 @@ class PerSAMTracker(SAMTracker):
         self._boxes = np.delete(self._boxes, list(rows), axis=0)
 
     def _answer(self) -> Tensor:
-        found = []
-        for start in range(0, len(self._concepts), self._chunk):
-            part = slice(start, start + self._chunk)
-            found.append(self._segment(Concepts.joined(self._concepts[part]), self._boxes[part]))
+        def work(start: int, stop: int) -> Tensor:
+            return self._segment(Concepts.joined(self._concepts[start:stop]), self._boxes[start:stop])
+
+        found = list(self._batches.run(len(self._concepts), work))
         return torch.cat(found) if found else torch.zeros(0, *self.size)
 
     def _segment(self, concepts: Concepts, boxes: FloatArray) -> Tensor:

@@ -21,6 +21,7 @@ from engine.models.sampt.readout import ReadOut, read_out
 from engine.models.sampt.tracks import PointTracker, codes
 from engine.models.sampt.window import PointWindow
 from engine.propagation.sam_tracker import SAMTracker
+from engine.runtime.batches import FittingBatches
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 _NOTHING = -1e4  # a logit of probability 0 that can be interpolated, unlike -inf
@@ -42,7 +43,7 @@ class SAMPTTracker(SAMTracker):
         self._how = replace(how or ReadOut(), others=exclusive)
         self._window = PointWindow(points)
         self._choice = choice or PointChoice()
-        self._chunk = chunk
+        self._batches = FittingBatches(chunk)
 
     def _picture(self, frame: UInt8Array) -> UInt8Array:
         """The frame with its longer side as long as the network's."""
@@ -68,8 +69,9 @@ class SAMPTTracker(SAMTracker):
         xy = found.xy.reshape(tracks, each, 2)
         seen = codes(found, picture.shape[:2]).reshape(tracks, each)
         seen[self._away] = 0
-        together = tracks if self._how.others else self._chunk
-        logits = [self._read(xy[i : i + together], seen[i : i + together]) for i in range(0, tracks, together or 1)]
+        if self._how.others and tracks:
+            return self._read(xy, seen)
+        logits = list(self._batches.run(tracks, lambda start, stop: self._read(xy[start:stop], seen[start:stop])))
         return torch.cat(logits) if logits else torch.zeros(0, *self.size)
 
     def _read(self, xy: FloatArray, seen: FloatArray) -> Tensor:

@@ -24,7 +24,7 @@ class MemoryLimitError(MugvosError):
 def parse_size(text: str) -> int:
     """ "4GiB", "500MB", "1.5 G" or a number of bytes. Raises UsageError for anything else."""
     found = re.fullmatch(r"([\d.]+)\s*([KMGT]?I?)B?", text.strip().upper())
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         if found and found[2] in _UNITS and (size := int(float(found[1]) * _UNITS[found[2]])) > 0:
             return size
     raise UsageError(f"{text!r} is no amount of memory", "write a number and a unit, such as 4GiB or 500MB")
