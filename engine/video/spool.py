@@ -10,18 +10,44 @@ import stat
 import sys
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import VideoError
 from engine.video.container import ContainerReader
 
+_Copy = tempfile._TemporaryFileWrapper
+_keepers: "list[list[_Copy[bytes]]]" = []
+"""Of each `stdin_again` that is open, the copy of standard input, if there is one yet."""
+
+
+@contextmanager
+def stdin_again() -> Iterator[None]:
+    """Inside, '-' may be opened as often as one likes: a pipe is copied at the first time and kept until the end."""
+    copies: list[_Copy[bytes]] = []
+    _keepers.append(copies)
+    try:
+        yield
+    finally:
+        _keepers.remove(copies)
+        for copy in copies:
+            copy.close()
+
 
 def read_stdin() -> ContainerReader:
     """The video on standard input. Raises VideoError for a terminal, for no data, and for what is no video."""
     stream = standard_input()
     direct = reopenable(stream)
-    return ContainerReader(direct, "-", "stdin") if direct else read_pipe(stream, "-", "stdin")
+    if direct is not None:
+        return ContainerReader(direct, "-", "stdin")
+    if not _keepers:
+        return read_pipe(stream, "-", "stdin")
+    copies = _keepers[-1]
+    if not copies:
+        copies.append(_copied(stream, "-"))
+    return ContainerReader(Path(copies[0].name), "-", "stdin")
 
 
 def standard_input() -> BinaryIO:
@@ -33,11 +59,20 @@ def standard_input() -> BinaryIO:
 
 def read_pipe(stream: BinaryIO, source: str, name: str) -> ContainerReader:
     """The video that `stream` yields, copied to a temporary file that lives as long as the reader is open."""
+    copy = _copied(stream, source)
+    try:
+        return _SpooledReader(copy, source, name)
+    except BaseException:
+        copy.close()
+        raise
+
+
+def _copied(stream: BinaryIO, source: str) -> "_Copy[bytes]":
     copy = tempfile.NamedTemporaryFile(prefix="mugvos-", suffix=".video")  # noqa: SIM115 (outlives this function)
     try:
         shutil.copyfileobj(stream, copy, 1 << 20)
         copy.flush()
-        return _SpooledReader(copy, source, name)
+        return copy
     except OSError as error:
         copy.close()
         hint = "free some space there, or set TMPDIR to a larger folder"
@@ -50,7 +85,7 @@ def read_pipe(stream: BinaryIO, source: str, name: str) -> ContainerReader:
 class _SpooledReader(ContainerReader):
     """A reader that owns the temporary file it reads."""
 
-    def __init__(self, copy: "tempfile._TemporaryFileWrapper[bytes]", source: str, name: str) -> None:
+    def __init__(self, copy: "_Copy[bytes]", source: str, name: str) -> None:
         super().__init__(Path(copy.name), source, name)
         self._release = weakref.finalize(self, copy.close)
 

@@ -15,6 +15,7 @@ from video_clips import picture
 
 from engine.errors import VideoError
 from engine.video import open_video
+from engine.video.spool import stdin_again
 
 
 @pytest.fixture
@@ -91,4 +92,14 @@ def test_full_disk(monkeypatch: pytest.MonkeyPatch, temporary: Path, piped: Call
     monkeypatch.setattr("shutil.copyfileobj", full)
     with pytest.raises(VideoError, match=r"No space left on device\): free some space there, or set TMPDIR"):
         open_video("-")
+    assert not list(temporary.iterdir())
+
+
+def test_a_pipe_that_is_read_again(clips: Path, temporary: Path, piped: Callable[[bytes], None]) -> None:
+    piped((clips / "kind.mp4").read_bytes())
+    with stdin_again():
+        for _ in range(2):
+            with open_video("-") as reader:
+                assert reader.count() == 12
+        assert len(list(temporary.iterdir())) == 1
     assert not list(temporary.iterdir())
