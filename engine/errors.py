@@ -5,6 +5,8 @@ the status named in the class; it never shows a traceback for one of these.
 """
 
 import errno
+import struct
+import zlib
 from pathlib import Path
 from typing import Self
 
@@ -82,3 +84,17 @@ class PartialError(MugvosError):
     """Some of several items failed; the rest is done and kept."""
 
     exit_status = 1
+
+
+# What Pillow raises on damaged files, beside its own errors; all of it was seen.
+PICTURE_DAMAGE: tuple[type[Exception], ...] = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+)
+PICTURE_DAMAGE += (RuntimeError, AttributeError, MemoryError, AssertionError, struct.error, zlib.error)

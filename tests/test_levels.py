@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = {
     "errors": 0,
+    "limits": 0,
     "types": 0,
     "names": 0,
     "masks": 1,

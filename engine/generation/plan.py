@@ -52,9 +52,13 @@ def named(sources: Sequence[str]) -> list[tuple[str, str]]:
 def parse_shard(text: str) -> tuple[int, int]:
     """ "3/16" is (3, 16): the third of sixteen parts. Raises UsageError for anything else."""
     first, _, second = text.partition("/")
-    if first.isdigit() and second.isdigit() and 1 <= int(first) <= int(second):
+    if _is_number(first) and _is_number(second) and 1 <= int(first) <= int(second):
         return int(first), int(second)
     raise UsageError(f"--shard {text}: no part of a whole", "write i/n with i from 1 to n, such as 1/16")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def shard(videos: Sequence[tuple[str, str]], part: tuple[int, int]) -> list[tuple[str, str]]:

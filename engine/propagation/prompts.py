@@ -124,9 +124,17 @@ def _readings(text: str) -> Iterator[tuple[Path, int, str | None]]:
         if whole is None:
             continue
         rest, frame = (whole, 0) if isinstance(whole, str) else (whole["rest"], int(whole["frame"]))
-        yield Path(rest).expanduser(), frame, None
+        yield _at_home(rest), frame, None
         if named := _NAMED.fullmatch(rest):
-            yield Path(named["rest"]).expanduser(), frame, named["name"]
+            yield _at_home(named["rest"]), frame, named["name"]
+
+
+def _at_home(text: str) -> Path:
+    """A path with ~ meaning what it means in a shell: what names nobody's folder stays as it is."""
+    try:
+        return Path(text).expanduser()
+    except (RuntimeError, ValueError):
+        return Path(text)
 
 
 def _track_name(prompt: MaskPrompt, label: int, several: bool, there: Collection[str]) -> str:

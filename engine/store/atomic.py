@@ -26,13 +26,20 @@ def temporary_beside(output: Path) -> Path:
 
 
 def remove_stale(output: Path) -> None:
-    """Remove temporary files and folders of this output whose process on this machine is gone."""
-    pattern = re.compile(re.escape(f".{output.name}.{_host()}-") + r"(\d+)-\d+\.(?:tmp|old)")
+    """Remove temporary files and folders of this output whose process on this machine is gone.
+
+    A former output that such a process had moved away, and put nothing in its place, comes back.
+    """
+    pattern = re.compile(re.escape(f".{output.name}.{_host()}-") + r"(\d+)-\d+\.(tmp|old)")
     if not output.parent.is_dir():
         return
     for entry in output.parent.iterdir():
         found = pattern.fullmatch(entry.name)
-        if found and not _alive(int(found[1])):
+        if not found or _alive(int(found[1])):
+            continue
+        if found[2] == "old" and not output.exists():  # killed between moving the former folder away and the new one in
+            entry.replace(output)
+        else:
             remove(entry)
 
 
@@ -46,6 +53,8 @@ def remove(path: Path) -> None:
 
 def refuse_existing(output: Path, overwrite: bool) -> None:
     """Raise OutputError if the output exists and may not be replaced."""
+    with writing(output):
+        remove_stale(output)
     if output.is_dir() and output.suffix in {".h5", ".hdf5"}:
         raise OutputError(f"{output}: is a folder", "name a file")
     if output.exists() and not overwrite:

@@ -6,6 +6,7 @@ Knows files and JSON. What the segments hold is segments.py's business.
 import hashlib
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,18 @@ def load(folder: Path) -> Manifest | None:
         document = json.loads(path.read_bytes())
         if document["format"] != RUN_FORMAT or document["version"] != RUN_VERSION:
             raise ValueError("another version")
+        state_file = document["state_file"]
+        if state_file is not None and not re.fullmatch(r"state-[0-9]{6,}\.npz", state_file):
+            raise ValueError(f"a state in {state_file!r}")
         return Manifest(
             parameters=document["parameters"],
             segments=int(document["segments"]),
             next_frame=int(document["next_frame"]),
-            state_file=document["state_file"],
+            state_file=state_file,
             tracks=[Track(**track) for track in document["tracks"]],
             merged=bool(document["merged"]),
         )
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, OSError) as error:
         raise StoreError(
             f"{path}: the notes of an unfinished run cannot be read ({error})",
             "pass --overwrite to start again from the first frame",

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 import h5py
 import numpy as np
 
+from engine import limits
+
 FORMAT_NAME = "mugvos"
 SCHEMA_VERSION = 1
 
@@ -49,11 +51,7 @@ BYTES_PER_CHUNK = 32 * 1024
 REVIEWS = ("", "accepted", "rejected", "mended")
 NO_PARENT = -1
 
-# Files can claim any size; nothing is allocated beyond these.
-MAX_SIDE = 65_535
-MAX_PIXELS = 2**28
-MAX_FRAMES = 10_000_000
-MAX_TRACKS = 1_000_000
+MAX_FRAMES, MAX_TRACKS = limits.CLIP_FRAMES, limits.CLIP_TRACKS
 
 
 def track_type(name_bytes: int) -> np.dtype:
@@ -88,7 +86,8 @@ def text_of(value: Any) -> str:
 
 def plausible(height: int, width: int) -> bool:
     """Whether a mask of this size is believed: both sides in 1..65535, at most 2^28 pixels in all."""
-    return 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_PIXELS
+    sides = 1 <= height <= limits.MASK_SIDE and 1 <= width <= limits.MASK_SIDE
+    return sides and height * width <= limits.MASK_PIXELS
 
 
 def key_of_name(name: str) -> str:

@@ -1,15 +1,31 @@
 """One segment of a resumable run: the records of some frames as one NPZ file. Knows records and bytes."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.errors import StoreError
-from engine.store import rows, schema
+from engine.store import rows, schema, state
 from engine.types import MaskRecord
+
+_SPOILED: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+)
+_SPOILED += (SyntaxError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error, struct.error)
 
 
 def segment_name(number: int) -> str:
@@ -21,7 +37,15 @@ def read_segment(path: Path) -> list[MaskRecord]:
     """The records of a segment. Raises StoreError if the file is missing or damaged (NPZ carries checksums)."""
     try:
         return unpack_records(path.read_bytes())
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except _SPOILED as error:
+        raise damaged(path) from error
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """A packed state. Raises StoreError if the file is missing or damaged."""
+    try:
+        return state.unpack(path.read_bytes())
+    except _SPOILED as error:
         raise damaged(path) from error
 
 

@@ -6,7 +6,6 @@ the output by one rename. Whatever moment a process dies at, the manifest names 
 """
 
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +15,7 @@ from engine.errors import StoreError
 from engine.store import atomic, manifest
 from engine.store import state as states
 from engine.store.lock import FolderLock
-from engine.store.segment_files import damaged, pack_records, read_segment, segment_name
+from engine.store.segment_files import pack_records, read_segment, read_state, segment_name
 from engine.store.spool import STDIO, write_output, writing
 from engine.store.writer import StoreWriter
 from engine.types import MaskRecord, Track
@@ -149,11 +148,7 @@ class SegmentedRun:
     def _read_state(self, found: manifest.Manifest) -> dict[str, Any] | None:
         if found.state_file is None:
             return None
-        path = self._folder / found.state_file
-        try:
-            return states.unpack(path.read_bytes())
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise damaged(path) from error
+        return read_state(self._folder / found.state_file)
 
     def _close_segment(self, packed: bytes | None, tracks: list[Track]) -> None:
         number = self._manifest.segments

@@ -4,17 +4,30 @@ Benchmarks' servers take results as zip files, with or without a folder around t
 unpacked. Knows zip files and folders; knows no format.
 """
 
+import lzma
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
+from engine import limits
 from engine.errors import FormatError, OutputError
 from engine.store.source import MaskSource
 
 _SUFFIXES = {".png", ".json", ".h5", ".hdf5", ".ndjson", ".jsonl", ".txt"}
+_SPOILED: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    RuntimeError,
+    NotImplementedError,
+)
+_SPOILED += (EOFError, ValueError, OverflowError, struct.error)
 _DEEPEST = 3  # folders above the files of a tree: <video>/<track>/<frame>.png below one around it
 
 
@@ -58,7 +71,7 @@ def unpack(path: Path) -> tuple[Path, Path]:
     try:
         _extract(path, folder)
         return _inner(folder, path.stem), folder
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except _SPOILED as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise FormatError(f"{path}: the archive cannot be unpacked ({error})", "pack it again") from error
     except OSError as error:
@@ -75,6 +88,11 @@ def _extract(path: Path, folder: Path) -> None:
         if not members:
             raise FormatError(f"{path}: the archive holds no masks", "pack a store, a tree of PNGs or a JSON file")
         size = sum(member.file_size for member in members)
+        if size > max(limits.ZIP_BYTES, limits.ZIP_RATIO * path.stat().st_size) or len(members) > limits.ZIP_FILES:
+            raise FormatError(
+                f"{path}: the archive claims {len(members)} files of {size // 2**20} MiB, far more than masks take",
+                "unpack it yourself if you trust it",
+            )
         if size > shutil.disk_usage(folder).free:
             raise FormatError(f"{path}: unpacked it is {size // 2**20} MiB", f"make room in {folder.parent}")
         for member in members:

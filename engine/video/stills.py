@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.errors import VideoError
+from engine.errors import PICTURE_DAMAGE, VideoError
+from engine.limits import PICTURE_FORMATS, PICTURE_PIXELS
 from engine.types import UInt8Array
 
 STILL_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-MAX_PIXELS = 2**27  # 134 megapixels, 400 MB as RGB: larger files are mistakes or attacks
+MAX_PIXELS = PICTURE_PIXELS
 _DEEP_MODES = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -33,7 +34,7 @@ def read_image(path: str | Path) -> UInt8Array:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=PICTURE_FORMATS) as image:
                 _check_size(path, *image.size)
                 return _to_rgb(path, ImageOps.exif_transpose(image))
     except Image.DecompressionBombError as error:
@@ -42,7 +43,9 @@ def read_image(path: str | Path) -> UInt8Array:
         raise VideoError(f"{path}: no such file", "check the path") from error
     except UnidentifiedImageError as error:
         raise VideoError(f"{path}: not an image, or damaged at its beginning", "export the image again") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except VideoError:
+        raise
+    except PICTURE_DAMAGE as error:
         raise VideoError(f"{path}: cannot be read ({error})", "check the file, or export the image again") from error
 
 

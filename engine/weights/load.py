@@ -9,6 +9,7 @@ import json
 import pickle
 import struct
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from engine import limits
 from engine.errors import CheckpointError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "module")
@@ -38,6 +40,7 @@ def load_state_dict(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
     else:
         state, metadata = _unwrapped(_read_torch(path), path), {}
     state = _without_prefixes(state)
+    _check_extent(state, path)
     _check_finite(state, path)
     return state, metadata
 
@@ -63,7 +66,7 @@ def _kind(path: Path) -> str:
         head = file.read(9)
     if not head:
         raise CheckpointError(f"{path}: the file is empty", "fetch or copy it again")
-    if len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] < 100_000_000:
+    if len(head) == 9 and head[8:] == b"{" and struct.unpack("<Q", head[:8])[0] < limits.WEIGHTS_HEADER:
         return "safetensors"
     if head[:2] == b"PK" or head[:1] == b"\x80":
         return "torch"
@@ -74,11 +77,12 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, OSError, MemoryError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})", _WHOLE) from error
 
 
 def _read_torch(path: Path) -> Any:
+    _check_unpacked(path)
     # Training scripts keep their options beside the weights; a Namespace is a plain record without code of its own.
     with path.open("rb") as file, warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
         warnings.simplefilter("ignore")
@@ -90,7 +94,7 @@ def _read_open(file: BinaryIO, path: Path) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_pickle_fault(path, str(error)), _pickle_hint(str(error))) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+    except Exception as error:  # an unpickler does what the file says: any error may come out of it
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{path}: cannot be read ({first})", _WHOLE) from error
 
@@ -107,7 +111,9 @@ def _pickle_hint(message: str) -> str:
 
 def _unwrapped(content: Any, path: Path) -> dict[str, Tensor]:
     """The innermost dict of tensors. Entries beside tensors (step counts, names) are left out."""
-    while isinstance(content, Mapping):
+    for _ in range(limits.WRAPPINGS):  # a pickle may hold itself
+        if not isinstance(content, Mapping):
+            break
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if inner is None:
             break
@@ -123,6 +129,31 @@ def _without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if state and all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
+
+
+def _check_unpacked(path: Path) -> None:
+    """Torch stores its records as they are; one that unpacks to far more than the file is no checkpoint."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+        return  # torch's old form, or damaged: torch says so
+    if size > _most_bytes(path):
+        raise CheckpointError(f"{path}: unpacks to {size} bytes, which no checkpoint does", _WHOLE)
+
+
+def _check_extent(state: dict[str, Tensor], path: Path) -> None:
+    """A tensor may say that it repeats one number a billion times; no weights do."""
+    for name, tensor in state.items():
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise CheckpointError(f"{path}: {name} is no plain tensor", "save the weights as plain tensors")
+    size = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if size > _most_bytes(path):
+        raise CheckpointError(f"{path}: its tensors claim {size} bytes, far more than it holds", _WHOLE)
+
+
+def _most_bytes(path: Path) -> int:
+    return limits.WEIGHTS_RATIO * path.stat().st_size + limits.WEIGHTS_BYTES
 
 
 def _check_finite(state: dict[str, Tensor], path: Path) -> None:

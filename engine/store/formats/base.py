@@ -27,7 +27,9 @@ from engine.types import BoolArray, MaskRecord, Track, UInt8Array
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|%(?=[0-9A-Fa-f]{2})')
 _LONGEST_NAME = 200
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # no file of Windows has these names
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE
+)  # no file of Windows has these names
 
 Numbers = Sequence[int] | NDArray[np.int64]
 
