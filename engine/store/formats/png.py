@@ -17,6 +17,7 @@ from engine.store.schema import plausible
 from engine.types import BoolArray, UInt8Array
 
 _GREY_16 = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
+_DECODING: tuple[type[Exception], ...] = (*PICTURE_DAMAGE, Image.DecompressionBombError)
 _EXPORT = "export it as an 8-bit grey, palette or 1-bit PNG"
 
 
@@ -137,7 +138,7 @@ class _OpenedImage:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 self._image.load()
-        except (*PICTURE_DAMAGE, Image.DecompressionBombError) as error:
+        except _DECODING as error:
             self._image.close()
             raise self._damaged(error) from error
 
