@@ -85,7 +85,12 @@ def result(text: str) -> None:
 
 def emit_json(document: Any) -> None:
     """One JSON document on standard output. Numbers that are not finite become null, arrays become lists."""
-    result(json.dumps(_plain(document), indent=2, ensure_ascii=False))
+    result(as_json(document))
+
+
+def as_json(document: Any) -> str:
+    """The text of `emit_json`."""
+    return json.dumps(_plain(document), indent=2, ensure_ascii=False)
 
 
 def size(number: float) -> str:
@@ -269,18 +274,18 @@ class _RunBars:
 
 
 class _RunLines:
-    """A line every ten seconds on the item at hand, with its place in the run."""
+    """A line every ten seconds on the item at hand, with its place in the run, however short items are."""
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._lines: ProgressCallback = lambda done, total=None: None
+        self._lines = _Lines("", None)
 
     def begin(self, done: int, name: str) -> None:
-        if not settings.quiet:
-            self._lines = _Lines(f"{name} ({done + 1} of {self._total})", None)
+        self._lines.label, self._lines.total, self._lines.lines = f"{name} ({done + 1} of {self._total})", None, 0
 
     def advance(self, done: int, total: int | None = None) -> None:
-        self._lines(done, total)
+        if not settings.quiet:
+            self._lines(done, total)
 
 
 def _say(line: str) -> None:

@@ -1,28 +1,32 @@
 """Many clips into one store: each is a file of its own until all are done, so nothing finished is ever made again.
 
 Beside the output lies `<output>.clips/` with the plan, a store for every finished clip, a note for every failed one,
-and what the running one has made certain. It goes away with the last clip; while clips have failed it stays, so that
-they can be tried again.
+and what the running ones have made certain. It goes away with the last clip; while clips have failed it stays, so that
+they can be tried again. Who makes the clips is the executors' business.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.errors import MugvosError, StoreError
-from engine.generation.drift import agreement
-from engine.generation.job import OnFrame, Workshop, make_clip
+from engine.generation.executors.interface import Executor
+from engine.generation.executors.work import Job
+from engine.generation.joining import Joined, join
 from engine.generation.plan import ClipTask
-from engine.generation.quality import QualitySettings, judge, write_judged
-from engine.store import StoreReader, StoreWriter, atomic, manifest
+from engine.generation.quality import QualitySettings
+from engine.generation.watch import Watch
+from engine.store import atomic, manifest
 from engine.store.lock import FolderLock
+from engine.store.parts import Parts
 from engine.store.spool import writing
 
 _PLAN = "plan.json"
 _PUBLISHED = "published"
+_MERGED = "merged.h5"
 _FORMAT = "mugvos-generate"
 
 
@@ -36,40 +40,35 @@ class Failure:
 
 @dataclass
 class Summary:
-    """What came of it. earlier: clips that an earlier run had finished."""
+    """What came of it. earlier: clips that an earlier run had finished; made: what the output holds."""
 
-    clips: int = 0
     earlier: int = 0
-    tracks: int = 0
-    masks: int = 0
-    left_out: int = 0
+    made: Joined = field(default_factory=Joined)
     failures: list[Failure] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who is told what. on_clip: the clip that begins, by place and name. on_frame: see make_clip."""
-
-    on_clip: Callable[[int, int, str], None] = lambda place, total, name: None
-    on_frame: OnFrame = lambda done, total: None
-    on_failure: Callable[[str, str], None] = lambda name, reason: None
-    should_stop: Callable[[], bool] = lambda: False
 
 
 class Batch:
     """The folder beside one output. Use as context manager.
 
     parameters: all that changes the result; an unfinished run of other ones is refused, or thrown away with
-    `overwrite`. Raises OutputError if the output exists (and is not what failed clips are to be added to), StoreError
-    for other parameters or if another process works there.
+    `overwrite`. parts: what the output is a part of, for whoever merges it. Raises OutputError if the output exists
+    (and is not what failed clips are to be added to), StoreError for other parameters or if another process works
+    there.
     """
 
-    def __init__(self, output: Path, parameters: dict[str, Any], overwrite: bool = False, retry: bool = False) -> None:
+    def __init__(
+        self,
+        output: Path,
+        parameters: dict[str, Any],
+        overwrite: bool = False,
+        retry: bool = False,
+        parts: Parts | None = None,
+    ) -> None:
         self.output = output
-        self._parameters = parameters
+        self._parameters, self._parts = parameters, parts
         self._retry, self._overwrite = retry, overwrite
         self._folder = output.with_name(output.name + ".clips")
-        self._forget_finished()
+        self._finish_published()
         with writing(output):
             output.parent.mkdir(parents=True, exist_ok=True)
         if not self._failed_before():
@@ -77,6 +76,7 @@ class Batch:
         with writing(output):
             self._folder.mkdir(exist_ok=True)
             self._lock = FolderLock(self._folder, output)
+        self._unplanned: list[list[str]] = []
         try:
             self._known = self._read_plan()
         except BaseException:
@@ -89,30 +89,28 @@ class Batch:
             failed: list[list[str]] = []
             tasks = make(lambda name, error: failed.append([name, str(error)]))
             self._write_plan(tasks, failed)
-        assert self._known is not None
-        return [ClipTask(**task) for task in self._known["tasks"]]
+        known, self._known = self._known, None  # a plan of many clips is large
+        assert known is not None
+        self._unplanned = known["failed"]
+        return [ClipTask(**task) for task in known["tasks"]]
 
-    def run(self, tasks: Sequence[ClipTask], workshop: Workshop, quality: QualitySettings, watch: Watch) -> Summary:
+    def run(self, tasks: Sequence[ClipTask], executor: Executor, quality: QualitySettings, watch: Watch) -> Summary:
         """Make what is not made yet, then write the output with all that is. Raises Interrupted when asked to stop."""
-        summary = Summary(failures=[Failure(*entry) for entry in (self._known or {"failed": []})["failed"]])
+        summary = Summary(failures=[Failure(*entry) for entry in self._unplanned])
         for failure in summary.failures:
             watch.on_failure(failure.name, failure.reason)
-        made: list[ClipTask] = []
-        for place, task in enumerate(tasks):
-            reason = self._make(place, len(tasks), task, workshop, quality, watch, summary)
-            if reason is None:
-                made.append(task)
-            else:
-                summary.failures.append(Failure(task.name, reason))
-                watch.on_failure(task.name, reason)
-        if made:
-            self._publish(made, workshop, quality, summary)
-        if not summary.failures:
-            manifest.write_whole(self._folder / _PUBLISHED, b"")
-            self._lock.release()
-            atomic.remove(self._folder)
-        elif not made and not self._any_stores():
+        failed: set[str] = set()
+        self._make(tasks, executor, quality, watch, summary, failed)
+        count = len(tasks) - len(failed)
+        if not count:
             raise StoreError(f"{self.output}: none of the clips could be made", "the lines above say why")
+
+        def made() -> Iterator[Job]:
+            return (self._job(task, quality) for task in tasks if task.name not in failed)
+
+        merged = self._folder / _MERGED
+        summary.made = join(made, merged, quality, self._parts, lambda done: watch.on_joined(done, count))
+        self._publish(whole=not summary.failures)
         return summary
 
     def close(self) -> None:
@@ -125,64 +123,55 @@ class Batch:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _publish(self, whole: bool) -> None:
+        """Give the merged store its name. The mark before says that only this was left to do."""
+        if whole:
+            manifest.write_whole(self._folder / _PUBLISHED, b"")
+        atomic.publish(self._folder / _MERGED, self.output)
+        if whole:
+            self._lock.release()
+            self._remove_folder()
+
     def _make(
         self,
-        place: int,
-        total: int,
-        task: ClipTask,
-        workshop: Workshop,
+        tasks: Sequence[ClipTask],
+        executor: Executor,
         quality: QualitySettings,
         watch: Watch,
         summary: Summary,
-    ) -> str | None:
-        """Why the clip could not be made; None where it is there."""
-        store, note = self._store(task), self._store(task).with_suffix(".failed")
-        backwards = quality.min_agreement is not None
-        if note.exists() and not self._retry:
-            return note.read_text("utf-8")
-        if store.exists() and (not backwards or store.with_name(f"{store.stem}-backwards.h5").exists()):
-            summary.earlier += 1
-            return None
-        watch.on_clip(place, total, task.name)
-        try:
-            if not store.exists():
-                make_clip(task, workshop, store, watch.on_frame, watch.should_stop)
-            if backwards:
-                agreement(task, workshop, store, watch.on_frame, watch.should_stop)
-        except MugvosError as error:
-            manifest.write_whole(note, str(error).encode())
-            atomic.remove(store.with_name(store.name + ".part"))
-            return str(error)
-        note.unlink(missing_ok=True)
-        return None
-
-    def _publish(
-        self, made: Sequence[ClipTask], workshop: Workshop, quality: QualitySettings, summary: Summary
+        failed: set[str],
     ) -> None:
-        with StoreWriter(self.output, overwrite=True) as writer:
-            for task in made:
-                with StoreReader(self._store(task)) as reader:
-                    clip = reader.clip(task.name)
-                    out: dict[int, str] = {}
-                    if quality.asks:
-                        known = {}
-                        if quality.min_agreement is not None:
-                            known = agreement(task, workshop, self._store(task))
-                        out = judge(clip, quality, known)
-                        write_judged(writer, clip, out, quality)
-                    else:
-                        writer.copy_clip(task.name, reader.group(task.name))
-                    summary.clips += 1
-                    summary.tracks += len(clip.tracks) - len(out)
-                    summary.masks += sum(1 for r in clip.records() if r.area and r.track not in out)
-                    summary.left_out += len(out)
+        """Have every clip made that is not there, and name those that fail."""
+        behind = 0
 
-    def _store(self, task: ClipTask) -> Path:
-        """Named after the clip alone, so that a new plan finds it."""
-        return self._folder / f"{hashlib.blake2b(task.name.encode(), digest_size=8).hexdigest()}.h5"
+        def count(name: str, reason: str | None) -> None:
+            nonlocal behind
+            behind += 1
+            if reason is not None:
+                failed.add(name)
+                summary.failures.append(Failure(name, reason))
+                watch.on_failure(name, reason)
+            watch.on_done(behind, len(tasks))
 
-    def _any_stores(self) -> bool:
-        return any(self._folder.glob("*.h5"))
+        def missing() -> Iterator[Job]:
+            for task in tasks:
+                job = self._job(task, quality)
+                if job.note.exists() and not self._retry:
+                    count(task.name, job.note.read_text("utf-8"))
+                elif job.done():
+                    summary.earlier += 1
+                    count(task.name, None)
+                else:
+                    job.store.parent.mkdir(exist_ok=True)
+                    yield job
+
+        for outcome in executor.run(missing(), len(tasks), watch):
+            count(outcome.job.task.name, outcome.reason)
+
+    def _job(self, task: ClipTask, quality: QualitySettings) -> Job:
+        """Its store is named after the clip alone, so that a new plan finds it; many folders, none of them large."""
+        digest = hashlib.blake2b(task.name.encode(), digest_size=8).hexdigest()
+        return Job(task, self._folder / digest[:2] / f"{digest}.h5", quality.min_agreement is not None)
 
     def _read_plan(self) -> dict[str, Any] | None:
         path = self._folder / _PLAN
@@ -222,9 +211,17 @@ class Batch:
         if not (self._folder / _PLAN).exists():
             return False
         known = json.loads((self._folder / _PLAN).read_bytes())
-        return bool(known.get("failed")) or any(self._folder.glob("*.failed"))
+        return bool(known.get("failed")) or any(self._folder.glob("*/*.failed"))
 
-    def _forget_finished(self) -> None:
-        """A run that was killed between publishing its output and removing its folder."""
-        if (self._folder / _PUBLISHED).exists() and self.output.exists():
-            atomic.remove(self._folder)
+    def _finish_published(self) -> None:
+        """A run that was killed while its output got its name, or between that and removing its folder."""
+        if (self._folder / _PUBLISHED).exists():
+            if (self._folder / _MERGED).exists():
+                atomic.publish(self._folder / _MERGED, self.output)
+            self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        """Out of the way by one rename first: a kill while many files are removed leaves nothing to wonder about."""
+        gone = atomic.temporary_beside(self.output)
+        self._folder.replace(gone)
+        atomic.remove(gone)

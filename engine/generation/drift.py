@@ -13,10 +13,12 @@ import numpy as np
 
 from engine.generation.births import Birth
 from engine.generation.clip import RunningClip, Tools
-from engine.generation.job import Interrupted, OnFrame, Workshop
+from engine.generation.executors.work import backwards_of
+from engine.generation.job import Workshop
 from engine.generation.linking import Linker
 from engine.generation.plan import ClipTask
 from engine.generation.quality import masks_of
+from engine.generation.watch import Interrupted, OnFrame
 from engine.masks.boxed import BoxedMask, iou
 from engine.models.sam.prompting import Embedding
 from engine.store import SegmentedRun, StoreReader
@@ -67,12 +69,17 @@ def agreement(
 
     Survives being killed as make_clip does; the result is kept beside the store.
     """
-    output = store.with_name(f"{store.stem}-backwards.h5")
+    output = backwards_of(store)
     if not output.exists():
         with StoreReader(store) as reader:
             _run(task, workshop, reader.clip(task.name), output, on_frame, should_stop)
-    with StoreReader(output) as reader:
-        found = reader.clip(task.name).provenance["agreement"]
+    return kept_agreement(task.name, store)
+
+
+def kept_agreement(name: str, store: Path) -> dict[int, float]:
+    """What `agreement` has found for the clip in `store`."""
+    with StoreReader(backwards_of(store)) as reader:
+        found = reader.clip(name).provenance["agreement"]
     return {int(track): float(value) for track, value in found.items()}
 
 

@@ -20,17 +20,12 @@ from engine.generation.linking import Linker
 from engine.generation.plan import ClipTask
 from engine.generation.sampling import PointSampler
 from engine.generation.settings import GenerateSettings
+from engine.generation.watch import Interrupted, OnFrame
 from engine.models.sam.prompting import Prompter
 from engine.store import SegmentedRun
 from engine.types import Frame, UInt8Array
 from engine.video import frame_numbers, open_video
 from engine.video.fingerprint import fingerprint
-
-OnFrame = Callable[[int, int | None], None]
-
-
-class Interrupted(KeyboardInterrupt):
-    """Somebody asked to stop; everything up to the last frame is certain."""
 
 
 @dataclass(frozen=True)

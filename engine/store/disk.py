@@ -11,6 +11,8 @@ from pathlib import Path
 import h5py
 
 _ROOM_TO_CLOSE = 1 << 20
+_MOST_AHEAD = 64 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_CLAIMS = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -34,7 +36,7 @@ class NewFile:
         """Make sure that `size` more bytes can be written, and the file closed after them."""
         needed = self.hdf5.id.get_filesize() + size + _ROOM_TO_CLOSE
         if needed > self._claimed:
-            self._claim(needed + size)
+            self._claim_ahead(needed, max(size, min(needed // 8, _MOST_AHEAD)))
 
     def close(self) -> None:
         """Close the file and give back what was claimed in vain; nothing happens the second time."""
@@ -46,10 +48,20 @@ class NewFile:
         os.ftruncate(self._handle, size)
         os.close(self._handle)
 
+    def _claim_ahead(self, needed: int, more: int) -> None:
+        """In steps that grow with the file, so that they stay few; where there is no room for that, what is needed."""
+        try:
+            self._claim(needed + more)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._claim(needed)
+
     def _claim(self, size: int) -> None:
+        """Claim from where the last claim ended: some file systems look at every block that is asked for."""
         try:
             if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self._handle, 0, size)
+                os.posix_fallocate(self._handle, self._claimed, size - self._claimed)
         except OSError as error:
             if error.errno not in _NO_CLAIMS:
                 raise

@@ -10,8 +10,12 @@ except ImportError:  # Windows; there the second writer fails when it replaces a
     fcntl = None  # type: ignore[assignment]
 
 
+class BusyError(StoreError):
+    """Another process is writing there."""
+
+
 class FolderLock:
-    """Holds `<folder>/lock` until `release`. Raises StoreError if another process holds it."""
+    """Holds `<folder>/lock` until `release`. Raises BusyError if another process holds it."""
 
     NAME = "lock"
 
@@ -23,7 +27,7 @@ class FolderLock:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._stream.close()
-            raise StoreError(
+            raise BusyError(
                 f"{output}: another process is writing to it", "wait for it, or choose another output"
             ) from None
         except OSError:

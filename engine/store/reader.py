@@ -10,11 +10,14 @@ from types import TracebackType
 from typing import Any, Self
 
 import h5py
+import numpy as np
 
 from engine.errors import MugvosError, StoreError, StoreVersionError
 from engine.store import schema
 from engine.store.clip_reader import ClipReader
 from engine.store.damage import damage
+
+_ROWS_COUNTED = 64 * schema.ROWS_PER_CHUNK
 
 
 class StoreReader:
@@ -30,6 +33,7 @@ class StoreReader:
         self.path = Path(path)
         self._temporary = temporary
         self._clips: dict[str, ClipReader] = {}
+        self._names: Sequence[str] | None = None
         try:
             self.file = _open(self.path)
         except MugvosError:
@@ -38,14 +42,17 @@ class StoreReader:
         try:
             with damage(self.path):
                 self.attributes = _check_header(self.path, self.file)
-                self._names = [schema.name_of_key(key) for key in self.file[schema.CLIPS]]
+                self._groups = self.file[schema.CLIPS]
         except MugvosError:
             self.close()
             raise
 
     @property
     def clips(self) -> Sequence[str]:
-        """Names of the clips."""
+        """Names of the clips, read when first asked for: a store may hold very many."""
+        if self._names is None:
+            with damage(self.path):
+                self._names = [schema.name_of_key(key) for key in self._groups]
         return self._names
 
     def clip(self, name: str) -> ClipReader:
@@ -57,11 +64,20 @@ class StoreReader:
     def group(self, name: str) -> h5py.Group:
         """The HDF5 group of a clip."""
         with damage(self.path):
-            group = self.file[schema.CLIPS].get(schema.key_of_name(name))
+            group = self._groups.get(schema.key_of_name(name))
         if not isinstance(group, h5py.Group):
-            shown = ", ".join(self._names[:5]) + (", ..." if len(self._names) > 5 else "")
+            shown = ", ".join(self.clips[:5]) + (", ..." if len(self.clips) > 5 else "")
             raise StoreError(f"{self.path}: holds no clip {name!r}", f"it has: {shown or 'none'}")
         return group
+
+    def tally(self, name: str) -> tuple[int, int]:
+        """Tracks of a clip, and masks that have any pixel; far cheaper than the clip itself, which is not checked."""
+        group = self.group(name)
+        with damage(self.path):
+            areas = group[schema.MASKS].fields("area")
+            rows = group[schema.MASKS].shape[0]
+            pieces = (areas[begin : begin + _ROWS_COUNTED] for begin in range(0, rows, _ROWS_COUNTED))
+            return int(group[schema.TRACKS].shape[0]), sum(int(np.count_nonzero(piece)) for piece in pieces)
 
     def close(self) -> None:
         """Close the file. Clips of this reader cannot be read afterwards."""
@@ -106,7 +122,9 @@ def _open(path: Path) -> h5py.File:
 
 
 def _check_header(path: Path, file: h5py.File) -> dict[str, Any]:
-    attributes = {key: file.attrs[key] for key in ("format", "schema", "software", "created") if key in file.attrs}
+    attributes = {
+        key: file.attrs[key] for key in ("format", "schema", "software", "created", "parts") if key in file.attrs
+    }
     name = attributes.get("format")
     if not isinstance(name, bytes | str) or schema.text_of(name) != schema.FORMAT_NAME or "schema" not in attributes:
         raise StoreError(f"{path}: is an HDF5 file but no mask store", "name a store written by mugvos")

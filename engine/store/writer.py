@@ -19,21 +19,26 @@ import engine
 from engine.errors import StoreError
 from engine.store import atomic, schema
 from engine.store.clip_writer import ClipWriter
+from engine.store.damage import damage
 from engine.store.disk import NewFile
+from engine.store.parts import Parts
 from engine.store.spool import STDIO, write_output, writing
 from engine.types import BoolArray, MaskRecord, Track
+
+_LINKS = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+_LINKS.set_char_encoding(h5py.h5t.CSET_UTF8)
 
 
 class StoreWriter:
     """A new mask store. Use as context manager: an error inside leaves no file and keeps what was there before.
 
-    Raises OutputError if `path` exists and `overwrite` is False, or cannot be written. Missing folders are made.
+    `parts`: what it is a part of. Raises OutputError if `path` exists and `overwrite` is False, or cannot be written.
+    Missing folders are made.
     """
 
-    def __init__(self, path: str | Path, overwrite: bool = False) -> None:
+    def __init__(self, path: str | Path, overwrite: bool = False, parts: Parts | None = None) -> None:
         self.path = Path(path)
         self._overwrite = overwrite
-        self._names: set[str] = set()
         if str(path) == STDIO:
             self._folder = tempfile.TemporaryDirectory(prefix="mugvos-")
             self._temporary = Path(self._folder.name) / "store.h5"
@@ -44,6 +49,7 @@ class StoreWriter:
             with writing(self.path):
                 self._file = NewFile(self._temporary)
                 self._write_header()
+                self.note_parts(parts or Parts())
         except BaseException:
             atomic.remove(self._temporary)
             raise
@@ -77,7 +83,7 @@ class StoreWriter:
             raise StoreError(f"clip {name!r}: a size of {width}x{height} cannot be", "check the source of the masks")
         with writing(self.path):
             self._file.reserve(len(json.dumps(provenance or {})) + len(source))
-            group = self._file.hdf5.create_group(f"{schema.CLIPS}/{schema.key_of_name(name)}")
+            group = self._clips.create_group(schema.key_of_name(name))
             attributes = {"width": width, "height": height, "frame_count": frame_count}
             group.attrs.update({key: np.int64(value) for key, value in attributes.items()})
             group.attrs["source"] = schema.text(source)
@@ -93,9 +99,18 @@ class StoreWriter:
     def copy_clip(self, name: str, group: h5py.Group) -> None:
         """Copy a clip of another open store as it is."""
         self._check_new(name)
+        source = Path(group.file.filename)
+        with damage(source):
+            size = _stored_bytes(group)
         with writing(self.path):
-            self._file.reserve(_stored_bytes(group))
-            group.file.copy(group, self._file.hdf5[schema.CLIPS], schema.key_of_name(name))
+            self._file.reserve(size)
+        with damage(source):
+            h5py.h5o.copy(group.id, b".", self._clips.id, schema.key_of_name(name).encode(), None, _LINKS)
+
+    def note_parts(self, parts: Parts) -> None:
+        """Keep which shards of which runs this store holds."""
+        if parts.runs:
+            self._file.hdf5.attrs["parts"] = schema.text(parts.text())
 
     def close(self) -> None:
         """Finish the file and give it its name (or send it to standard output)."""
@@ -132,12 +147,15 @@ class StoreWriter:
             atomic.remove(self._temporary)
             raise
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a clip of this name."""
+        return schema.key_of_name(schema.clean_text(name)).encode() in self._clips.id
+
     def _check_new(self, name: str) -> None:
         if not name:
             raise StoreError("a clip without a name cannot be stored", "give it one")
-        if name in self._names:
+        if name in self:
             raise StoreError(f"clip {name!r} is there twice", "rename one of the two")
-        self._names.add(name)
 
     def _write_header(self) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -146,9 +164,9 @@ class StoreWriter:
         attributes["schema"] = np.int64(schema.SCHEMA_VERSION)
         attributes["software"] = schema.text(f"mugvos {engine.__version__}")
         attributes["created"] = schema.text(now)
-        self._file.hdf5.create_group(schema.CLIPS)
+        self._clips = self._file.hdf5.create_group(schema.CLIPS)
 
 
 def _stored_bytes(group: h5py.Group) -> int:
     """Bytes on disk of a clip's data sets."""
-    return sum(dataset.id.get_storage_size() for dataset in group.values() if isinstance(dataset, h5py.Dataset))
+    return sum(h5py.h5d.open(group.id, key).get_storage_size() for key in group.id)

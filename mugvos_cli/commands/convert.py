@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from engine.errors import UsageError
+from engine.errors import PartialError, UsageError
 from mugvos_cli import console
 from mugvos_cli.options import FORMATS, Clip, Overwrite, completing, one_of
 
-_IN_HELP = "A store, a tree of PNGs, JSON, NDJSON, or -. Several are merged into one store."
+_IN_HELP = "A store, a tree of PNGs, JSON, NDJSON, or -. Several, or a folder of stores, are merged into one."
 
 
 def convert(
@@ -57,12 +57,15 @@ def convert(
       mugvos convert DAVIS/Annotations/480p davis.h5
       mugvos convert shard-*.h5 whole.h5
     """
-    if len(inputs) > 1:
+    from engine.store.merge import expanded
+
+    found = expanded(inputs)
+    if len(found) > 1:
         _refuse_with_several(source_format, target_format, clip, flatten, predictions, nested)
-        _merge(inputs, output, overwrite)
+        _merge(found, output, overwrite)
     else:
         more = {"flatten": flatten, "predictions": predictions, "nested": nested}
-        _convert(inputs[0], output, source_format, target_format, clip, overwrite, more)
+        _convert(found[0], output, source_format, target_format, clip, overwrite, more)
     console.info(f"wrote {'standard output' if output == '-' else output}")
 
 
@@ -80,7 +83,12 @@ def _merge(inputs: list[str], output: str, overwrite: bool) -> None:
 
     _refuse_same(inputs, output)
     with console.progress("merging", len(inputs)) as progress:
-        merge_stores(inputs, output, overwrite, on_progress=progress)
+        missing = merge_stores(inputs, output, overwrite, on_progress=progress).missing()
+    if missing:
+        raise PartialError(
+            f"{output}: made without {' and without '.join(missing)}",
+            "make them, then merge all again with --overwrite",
+        )
 
 
 def _convert(

@@ -1,22 +1,18 @@
 """`mugvos generate`: mask tracks of every granularity from raw video, with nobody in the loop."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from mugvos_cli import console
-from mugvos_cli.interrupt import stoppable
+from mugvos_cli.executing import EXECUTORS, chosen_executor, make_executor
+from mugvos_cli.generate_run import Sources, counted, run_batch, sum_up, sum_up_failures
 from mugvos_cli.options import Device, Json, Overwrite, Precision, Seed, one_of
 
 if TYPE_CHECKING:
-    from engine.generation.batch import Summary
-    from engine.generation.job import Workshop
     from engine.generation.plan import ClipTask, Split
-    from engine.generation.quality import QualitySettings
-    from engine.generation.settings import GenerateSettings
-    from engine.models.sam.config import SAMConfig
 
 _FLOWS = ("dis", "raft-small", "raft-large")
 _SAMPLING = ("random", "kmeans")
@@ -95,6 +91,26 @@ def generate(
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts of the videos, I from 1.")
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="|".join(EXECUTORS),
+            help="Who makes the clips: this process, several of this machine, or Ray's. [process with --workers, ray "
+            "with --ray-address, else local]",
+            callback=one_of(EXECUTORS),
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Clips made at once. [one a GPU, else one for 4 cores]"),
+    ] = None,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address", metavar="ADDRESS", help="A running Ray cluster: auto, HOST:PORT, ray://HOST:PORT."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try clips again that failed before.")] = False,
     segment: Annotated[
@@ -120,34 +136,32 @@ def generate(
     Examples:
       mugvos generate clips/ -o tracks.h5
       mugvos generate video.mp4 --reseed-every 10 --min-iou 0.3 --min-length 5 -o tracks.h5
+      mugvos generate clips/ --workers 4 -o tracks.h5
       mugvos generate clips/ --sam sam-vit-h --flow raft-large --clip-length 10 --shard 3/16 -o tracks-3.h5
     """
-    from engine.generation.linking import LinkSettings
     from engine.generation.plan import Split, named, parse_shard
     from engine.generation.plan import shard as part_of
     from engine.generation.quality import QualitySettings
-    from engine.generation.settings import GenerateSettings
-    from engine.models.sam.automatic import ProposalSettings
+    from engine.generation.recipe import SAMRecipe, Wishes
     from engine.models.sam.config import CONFIGS
     from engine.video import find_videos
 
-    def settings(config: "SAMConfig") -> GenerateSettings:
-        """What was asked for, and the SAM's own thresholds for what was not."""
-        trusted = config.predicted_iou if predicted_iou is None else predicted_iou
-        stable = config.stability if stability is None else stability
-        offset = config.stability_offset
-        return GenerateSettings(
-            proposals=ProposalSettings(grid, trusted, stable, offset, box_nms, crop_layers),
-            link=LinkSettings(stability=config.stability, stability_offset=offset, least_iou=min_iou),
-            most_tracks=max_tracks,
-            points=points,
-            prompts=prompts,
-            method=cast(Any, sampling),
-            reseed_every=reseed_every,
-            seed=seed,
-        )
-
-    settings(CONFIGS[sam])  # what cannot be meant is told before anything is read
+    wishes = Wishes(
+        grid=grid,
+        predicted_iou=predicted_iou,
+        stability=stability,
+        box_nms=box_nms,
+        crop_layers=crop_layers,
+        max_tracks=max_tracks,
+        points=points,
+        prompts=prompts,
+        sampling=cast(Any, sampling),
+        min_iou=min_iou,
+        reseed_every=reseed_every,
+        seed=seed,
+    )
+    wishes.settings(CONFIGS[sam])  # what cannot be meant is told before anything is read
+    who = chosen_executor(executor, workers, ray_address)
     quality = QualitySettings(min_length, min_mean_iou, min_agreement, duplicates)
     size = None if resize is None else _size(resize)
     part = None if shard is None else parse_shard(shard)
@@ -157,24 +171,30 @@ def generate(
     if dry_run:
         _show_plan(chosen, split, json)
         return
-    _check(output, chosen)
-    workshop = _workshop(sam, checkpoint, flow, settings, size, segment, batch, device, precision, random_weights)
-    _run(chosen, split, workshop, quality, output, overwrite, retry_failed, json)
+    _check(output, chosen, who)
+    recipe = SAMRecipe(wishes, sam, checkpoint, flow, size, segment, batch, precision, random_weights)
+    sources = Sources(videos, chosen, part, split)
+    with make_executor(who, recipe, device, workers, ray_address) as workforce:
+        summary = run_batch(sources, workforce, quality, output, overwrite, retry_failed)
+    sum_up(summary, output, json)
 
 
 def _size(text: str) -> tuple[int, int]:
     """ "1080x680" is (1080, 680)."""
     from engine.errors import UsageError
 
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 16 and int(height) >= 16):
+    found = re.fullmatch(r"([0-9]{2,5})x([0-9]{2,5})", text.lower())
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if min(width, height) < 16:
         raise UsageError(f"--resize {text}: no size", "write WIDTHxHEIGHT in pixels, such as 1080x680")
-    return int(width), int(height)
+    return width, height
 
 
-def _check(output: Path, videos: list[tuple[str, str]]) -> None:
+def _check(output: Path, videos: list[tuple[str, str]], executor: str) -> None:
     from engine.errors import UsageError
 
+    if executor != "local" and any(source == "-" for _, source in videos):
+        raise UsageError(f"-: standard input is not there for workers (--executor {executor})", "write it into a file")
     if not videos:
         raise UsageError("this shard has no video", "use fewer shards than videos")
     if str(output) != "-" and output.is_dir():
@@ -189,8 +209,8 @@ def _show_plan(videos: list[tuple[str, str]], split: "Split", json: bool) -> Non
     else:
         rows = [(t.name, t.source, t.start, "end" if t.stop is None else t.stop) for t in tasks]
         console.table(("clip", "video", "from frame", "to before"), rows)
-        console.info(_counted(len(tasks), "clip"))
-    _sum_up_failures([name for name, _ in failures], len(tasks))
+        console.info(counted(len(tasks), "clip"))
+    sum_up_failures([name for name, _ in failures], len(tasks))
 
 
 def _planned(videos: list[tuple[str, str]], split: "Split") -> tuple[list["ClipTask"], list[tuple[str, str]]]:
@@ -204,123 +224,3 @@ def _planned(videos: list[tuple[str, str]], split: "Split") -> tuple[list["ClipT
 
     with console.progress("planning", len(videos)) as done:
         return plan(videos, split, failed, done), failures
-
-
-def _workshop(
-    sam: str,
-    checkpoint: Path | None,
-    flow: str,
-    settings_of: Callable[["SAMConfig"], "GenerateSettings"],
-    size: tuple[int, int] | None,
-    segment: int,
-    batch: int | None,
-    device: str,
-    precision: str,
-    random_weights: bool,
-) -> "Workshop":
-    from engine.generation.job import Workshop
-    from engine.models.flow import make_flow
-    from engine.models.sam.making import make_prompter
-    from engine.runtime.allocator import tune_allocator
-    from engine.runtime.device import resolve_device
-    from engine.runtime.precision import resolve_precision
-    from engine.weights.digest import file_digest
-
-    tune_allocator()
-    place = resolve_device(device)
-    dtype = resolve_precision(precision, place)
-    for name in (sam if checkpoint is None and not random_weights else None, flow):
-        _fetch(name)
-    made = make_prompter(sam, checkpoint, place, dtype, random_weights)
-    settings = settings_of(made.config)
-    if made.weights is None:
-        console.warn(f"{made.model} has random weights; its masks mean nothing")
-    parameters = {
-        "model": made.model,
-        "weights": file_digest(made.weights) if made.weights else "random",
-        "flow": flow,
-        "precision": str(dtype).removeprefix("torch."),
-        "resize": None if size is None else list(size),
-        "settings": settings.as_dict(),
-    }
-    on_flow = make_flow(flow, place, dtype)
-    return Workshop(made.prompter, on_flow, settings, parameters, size, segment, batch, console.warn)
-
-
-def _fetch(name: str | None) -> None:
-    """Fetch named weights that are not here yet."""
-    from engine.weights import CATALOGUE, fetch, place_of
-
-    entry = CATALOGUE.get(name or "")
-    if entry is None or entry.bundled or place_of(entry).is_file():
-        return
-    console.info(f"fetching {entry.name} from {entry.url}")
-    with console.progress(f"fetching {entry.name}", entry.size, unit="bytes") as progress:
-        fetch(entry, progress)
-
-
-def _run(
-    videos: list[tuple[str, str]],
-    split: "Split",
-    workshop: "Workshop",
-    quality: "QualitySettings",
-    output: Path,
-    overwrite: bool,
-    retry_failed: bool,
-    json: bool,
-) -> None:
-    from dataclasses import asdict
-
-    from engine.generation.batch import Batch, Watch
-    from engine.generation.plan import plan
-    from engine.store.spool import spooled_output
-
-    parameters = {**workshop.parameters, "videos": [source for _, source in videos], "split": asdict(split)}
-    with spooled_output(output) as target, Batch(target, parameters, overwrite, retry_failed) as work:
-        with console.progress("planning", len(videos)) as planned:
-            tasks = work.tasks(lambda failed: plan(videos, split, failed, planned))
-        with stoppable() as should_stop, console.run_progress("clips", len(tasks)) as bars:
-            watch = Watch(
-                lambda place, total, name: bars.begin(place, name),
-                bars.advance,
-                lambda name, reason: console.error(f"{name}: {reason}"),
-                should_stop,
-            )
-            summary = work.run(tasks, workshop, quality, watch)
-    _sum_up(summary, output, json)
-
-
-def _sum_up(summary: "Summary", output: Path, json: bool) -> None:
-    if summary.earlier:
-        console.info(f"{_counted(summary.earlier, 'clip')} had been finished earlier")
-    left_out = f", {_counted(summary.left_out, 'track')} left out" if summary.left_out else ""
-    counted = ", ".join(_counted(getattr(summary, f"{what}s"), what) for what in ("clip", "track", "mask"))
-    if summary.clips:
-        console.info(f"{output}: {counted}{left_out}")
-    if json:
-        console.emit_json(
-            {
-                "schema": 1,
-                "output": str(output),
-                "clips": summary.clips,
-                "tracks": summary.tracks,
-                "masks": summary.masks,
-                "left out": summary.left_out,
-                "failed": [{"name": failure.name, "reason": failure.reason} for failure in summary.failures],
-            }
-        )
-    _sum_up_failures([failure.name for failure in summary.failures], summary.clips)
-
-
-def _sum_up_failures(failed: list[str], made: int) -> None:
-    from engine.errors import PartialError
-
-    if failed:
-        shown = ", ".join(failed[:5]) + (", ..." if len(failed) > 5 else "")
-        raise PartialError(
-            f"{len(failed)} of {len(failed) + made} clips failed: {shown}", "mend them and pass --retry-failed"
-        )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

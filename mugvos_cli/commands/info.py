@@ -1,17 +1,21 @@
 """`mugvos info`: what a mask store, or anything that holds masks, contains."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mugvos_cli import console
+from mugvos_cli.json_stream import JsonWithList
 from mugvos_cli.options import Clip, Format, Json
 from mugvos_cli.statistics_table import print_statistics
 
 if TYPE_CHECKING:
-    from engine.evaluation import DatasetStatistics
+    from engine.evaluation.dataset_statistics import Counts
     from engine.store.source import ClipMasks, MaskSource
+
+_MOST_ROWS = 1000
 
 
 def info(
@@ -31,26 +35,41 @@ def info(
       mugvos info dataset.h5 --clip bear
       mugvos info dataset.h5 --json
     """
-    from engine.evaluation import dataset_statistics
     from engine.store import open_source
 
     with open_source(tracks, format) as source:
-        names = clip or list(source.clips)
-        statistics = None
-        if not quick:
-            with console.progress("reading clips") as progress:
-                statistics = dataset_statistics(source, names, progress)
-        clips = [_clip(source.clip(name), statistics) for name in names]
-        document = {"schema": 1, **_file(tracks, source), "clips": clips}
-        document["statistics"] = statistics and statistics.total.as_dict()
+        names = clip or source.clips
+        if json:
+            _write_json(tracks, source, names, quick)
+        else:
+            _print(tracks, source, names, quick)
         for note in getattr(source, "notes", ()):
             console.warn(note)
-    if json:
-        console.emit_json(document)
-    else:
-        _print(document)
-        if statistics is not None:
-            print_statistics(statistics.total.as_dict())
+
+
+def _write_json(path: str, source: "MaskSource", names: Sequence[str], quick: bool) -> None:
+    document = JsonWithList({"schema": 1, **_file(path, source)}, "clips")
+    total = None
+    for found, counts in _clips(source, names, quick):
+        document.add(found)
+        total = _sum(total, counts)
+    document.finish({"statistics": total and total.as_dict()})
+
+
+def _clips(source: "MaskSource", names: Sequence[str], quick: bool) -> Iterator[tuple[dict[str, Any], "Counts | None"]]:
+    """What is said of each clip, and its statistics; one clip is in memory at a time."""
+    from engine.evaluation.dataset_statistics import count_clip
+
+    with console.progress("reading clips", len(names)) as progress:
+        for done, name in enumerate(names, 1):
+            clip = source.clip(name)
+            counts = None if quick else count_clip(clip)
+            yield _clip(clip, counts), counts
+            progress(done)
+
+
+def _sum(total: "Counts | None", counts: "Counts | None") -> "Counts | None":
+    return counts if total is None or counts is None else total + counts
 
 
 def _file(path: str, source: "MaskSource") -> dict[str, Any]:
@@ -66,10 +85,9 @@ def _file(path: str, source: "MaskSource") -> dict[str, Any]:
     }
 
 
-def _clip(clip: "ClipMasks", statistics: "DatasetStatistics | None") -> dict[str, Any]:
+def _clip(clip: "ClipMasks", counts: "Counts | None") -> dict[str, Any]:
     """One clip. What only stores know is null for other formats."""
     fps = getattr(clip, "fps", None)
-    counts = statistics and statistics.clips[clip.name]
     rows = counts.rows if counts else getattr(clip, "rows", None)
     return {
         "name": clip.name,
@@ -87,25 +105,35 @@ def _clip(clip: "ClipMasks", statistics: "DatasetStatistics | None") -> dict[str
     }
 
 
-def _print(document: dict[str, Any]) -> None:
-    clips = document["clips"]
-    counts = {
-        "clip": len(clips),
-        "track": sum(len(clip["tracks"]) for clip in clips),
-        "mask": sum(clip["masks"] for clip in clips),
-    }
-    schema = document["store_schema"]
-    parts = [f"{document['format']} of schema {schema}" if schema else document["format"]]
+def _print(path: str, source: "MaskSource", names: Sequence[str], quick: bool) -> None:
+    """Lines for people."""
+    rows: list[tuple[object, ...]] = []
+    clips = tracks = masks = 0
+    total, last = None, None
+    for last, counts in _clips(source, names, quick):
+        clips, tracks, masks = clips + 1, tracks + len(last["tracks"]), masks + last["masks"]
+        total = _sum(total, counts)
+        if len(rows) < _MOST_ROWS:
+            rows.append(_row(last))
+    _print_head(_file(path, source), {"clip": clips, "track": tracks, "mask": masks})
+    console.table(("clip", "size", "frames", "tracks", "masks", "fps", "state"), rows)
+    if clips > len(rows):
+        console.result(f"... and {clips - len(rows)} more; --clip NAME shows one, --json all")
+    if clips == 1 and last is not None:
+        _print_one(last)
+    if total is not None:
+        print_statistics(total.as_dict())
+
+
+def _print_head(file: dict[str, Any], counts: dict[str, int]) -> None:
+    schema = file["store_schema"]
+    parts = [f"{file['format']} of schema {schema}" if schema else file["format"]]
     parts += [f"{number} {what}{'' if number == 1 else 's'}" for what, number in counts.items()]
-    if document["bytes"] is not None:
-        parts.append(console.size(document["bytes"]))
-    console.result(f"{document['path']}: {', '.join(parts)}")
-    if document["created"]:
-        console.result(f"written by {document['software']}, {document['created']}")
-    columns = ("clip", "size", "frames", "tracks", "masks", "fps", "state")
-    console.table(columns, [_row(clip) for clip in clips])
-    if len(clips) == 1:
-        _print_one(clips[0])
+    if file["bytes"] is not None:
+        parts.append(console.size(file["bytes"]))
+    console.result(f"{file['path']}: {', '.join(parts)}")
+    if file["created"]:
+        console.result(f"written by {file['software']}, {file['created']}")
 
 
 def _row(clip: dict[str, Any]) -> tuple[object, ...]:
