@@ -22,8 +22,8 @@ _mugvos() {
     done
     case "$command" in
         "") words="generate propagate evaluate visualize annotate train convert info models doctor demo" options="--version --debug -h --help" ;;
-        "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "propagate") words="" options="--mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side --detect-every --voting --max-missed --max-objects --large-first -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --executor --workers --ray-address --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "propagate") words="" options="--live --raw --mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side --detect-every --voting --max-missed --max-objects --large-first -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --profile --memory-limit --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --split --cut-out --animation --gt --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "annotate") words="" options="--video --store --sam --checkpoint -m --model --annotator --host --port --browser --no-browser --finish --random-weights --format --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -62,11 +62,15 @@ _mugvos() {
         "generate --min-agreement") words="" ;;
         "generate --duplicates") words="" ;;
         "generate --shard") words="" ;;
+        "generate --executor") words="" ;;
+        "generate --workers") words="" ;;
+        "generate --ray-address") words="" ;;
         "generate --segment") words="" ;;
         "generate --batch") words="" ;;
         "generate --seed") words="" ;;
         "generate --device") words="auto cpu cuda mps" ;;
         "generate --precision") words="auto fp32 bf16 fp16" ;;
+        "propagate --raw") words="" ;;
         "propagate --mask") words="" ;;
         "propagate --point") words="" ;;
         "propagate --box") words="" ;;
@@ -99,6 +103,8 @@ _mugvos() {
         "propagate --point-tracker") words="flow cotracker1 cotracker2 cotracker3" ;;
         "propagate --flow") words="dis raft-small raft-large" ;;
         "propagate --segment") words="" ;;
+        "propagate --profile") words="" ;;
+        "propagate --memory-limit") words="" ;;
         "propagate --seed") words="" ;;
         "propagate --device") words="auto cpu cuda mps" ;;
         "propagate --precision") words="auto fp32 bf16 fp16" ;;
