@@ -50,21 +50,46 @@ class Output:
     breakdown: bool
     overwrite: bool
 
-    def check(self, predictions: Sequence[str], truth: str) -> None:
+    def check(self, predictions: Sequence[str], truth: str, compare: bool = False) -> None:
         """Everything that can be refused before the work begins."""
-        from engine.store.atomic import refuse_existing
-
-        if truth == "-" and "-" in predictions:
-            raise UsageError("predictions and truth cannot both come from standard input", "give one of them as a file")
+        _check_predictions(predictions, truth, compare)
         if len(predictions) > 1 and (self.csv or self.davis_csv):
             raise UsageError("tables of tracks are written for one prediction", "leave out --csv and --davis-csv")
-        if self.csv is not None and str(self.csv) == "-":
-            if self.json:
-                raise UsageError("--json and --csv - would both be standard output", "name a file with --csv")
-        elif self.csv is not None:
-            refuse_existing(self.csv, self.overwrite)
-        if self.html is not None:
-            refuse_existing(self.html, self.overwrite)
+        if self.json and self.csv is not None and str(self.csv) == "-":
+            raise UsageError("--json and --csv - would both be standard output", "name a file with --csv")
+        self._check_files()
+
+    def _check_files(self) -> None:
+        from engine.evaluation.table import davis_tables
+        from engine.store.atomic import refuse_existing
+
+        files = [file for file in (self.csv, self.html) if file is not None and str(file) != "-"]
+        for file in (*files, *(davis_tables(self.davis_csv) if self.davis_csv is not None else ())):
+            refuse_existing(file, self.overwrite)
+            _try_to_write(file)
+
+
+def _check_predictions(predictions: Sequence[str], truth: str, compare: bool) -> None:
+    if truth == "-" and "-" in predictions:
+        raise UsageError("predictions and truth cannot both come from standard input", "give one of them as a file")
+    if compare and len(predictions) < 2:
+        raise UsageError("one prediction alone", "name at least two with --compare")
+    for path in predictions:
+        if predictions.count(path) > 1:
+            raise UsageError(f"{path} is named twice", "compare different predictions")
+        if path != "-" and not Path(path).exists():
+            raise UsageError(f"{path}: no such file or folder", "check the name")
+
+
+def _try_to_write(file: Path) -> None:
+    """Raise OutputError now rather than after the work where a file cannot be written."""
+    from engine.store.atomic import remove, temporary_beside
+    from engine.store.spool import writing
+
+    temporary = temporary_beside(file)
+    with writing(file):
+        temporary.touch()
+    remove(temporary)
 
 
 def show_statistics(path: str, format: str | None, clips: list[str] | None, json: bool) -> None:
@@ -108,13 +133,9 @@ def compare(predictions: Sequence[str], asked: Asked, output: Output) -> "list[R
 
     reports: dict[str, Report] = {}
     for path in predictions:
-        if path in reports:
-            raise UsageError(f"{path} is named twice", "compare different predictions")
         with open_inputs(path, asked.truth, asked.protocol, asked.format, asked.gt_format) as inputs:
             reports[path] = _score(path, inputs, asked)
-    comparison = compare_reports(reports) if len(reports) > 1 else None
-    if comparison is None:
-        raise UsageError("one prediction alone", "name at least two with --compare")
+    comparison = compare_reports(reports)
     if output.json:
         first = next(iter(reports.values())).as_dict(output.per_frame)
         documents = [{"name": path, **report.as_dict(output.per_frame)} for path, report in reports.items()]

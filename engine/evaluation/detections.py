@@ -83,6 +83,11 @@ def evaluate_detections(predictions: str | Path, truth: str | Path, strict: bool
 
     `mean` holds mean IoU as J and no F; everything else is in `metrics`. Raises EvaluationError or FormatError.
     """
+    if not Path(truth).is_file():
+        raise EvaluationError(
+            f"{truth}: is no COCO file, which scored masks of single frames are judged against",
+            "name one with --gt, or another protocol for masks of videos",
+        )
     samples = read_samples(Path(predictions), Path(truth))
     missing = [sample.id for sample in samples if sample.best is None]
     if missing and strict:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from engine.errors import MugvosError
 from engine.evaluation.meta import Meta, find_beside, read_meta
 from engine.evaluation.pool import Opener
 from engine.evaluation.protocols import PROTOCOLS, usual_protocol
@@ -38,14 +39,16 @@ def open_inputs(
 ) -> Iterator[Inputs]:
     """Open both sides; closed at the end of the block. Raises StoreError or FormatError that say what a path is."""
     with ExitStack() as stack:
-        true_masks, again = _opened(stack, truth, gt_format)
+        lies: dict[str, str] = {}
+        stack.enter_context(_naming_what_was_given(lies))
+        true_masks, again = _opened(stack, truth, gt_format, lies)
         sets = annotator_folders(predictions) if protocol == "referring" else []
         if sets:
             found = partial(open_annotators, predictions, sets, format)
             repeated = partial(repeat_truth, again.args[0], sets, true_masks.format)
             yield Inputs(found(), repeated(), protocol or "", (found, repeated))
             return
-        masks, opener = _opened(stack, predictions, format)
+        masks, opener = _opened(stack, predictions, format, lies)
         path = opener.args[0]
         known: Callable[[], Any] | None = split_by_truth(path, masks, true_masks) if format is None else None
         known = known or listed_by_truth(path, masks, true_masks)
@@ -65,8 +68,24 @@ def meta_of(protocol: str, truth: str, meta: Path | None, unseen: Path | None) -
     return read_meta(path, listed), path
 
 
-def _opened(stack: ExitStack, path: str, format: str | None) -> tuple[Masks, "partial[Any]"]:
-    """The source, closed with the stack, and how to open it again: what came in a zip or a pipe, where it now lies."""
+def _opened(stack: ExitStack, path: str, format: str | None, lies: dict[str, str]) -> tuple[Masks, "partial[Any]"]:
+    """The source, closed with the stack, and how to open it again. lies: takes the place of what came zipped."""
     source = stack.enter_context(open_source(path, format))
-    lies = getattr(source, "path", path) if path == STDIO else getattr(source, "inner", path)
-    return source, partial(open_source, str(lies), source.format)
+    place = str(getattr(source, "path", path) if path == STDIO else getattr(source, "inner", path))
+    if place != path:
+        lies[place] = "standard input" if path == STDIO else path
+    return source, partial(open_source, place, source.format)
+
+
+@contextmanager
+def _naming_what_was_given(lies: dict[str, str]) -> Iterator[None]:
+    """Errors about temporary files name what the user gave instead. lies: temporary path -> given one."""
+    try:
+        yield
+    except MugvosError as error:
+        what = error.what
+        for place, given in lies.items():
+            what = what.replace(place, given)
+        if what == error.what:
+            raise
+        raise type(error)(what, error.hint) from error

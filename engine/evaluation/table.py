@@ -30,8 +30,8 @@ def write_davis_csv(report: Report, folder: Path, overwrite: bool = False) -> tu
     Objects are numbered `<clip>_<k>` in their order, assigned ones in that of their proposals, with three decimals.
     Raises OutputError where the files exist.
     """
-    whole, single = folder / f"global_results-{DAVIS_SET}.csv", folder / f"per-sequence_results-{DAVIS_SET}.csv"
-    for file in (whole, single):
+    whole, single = tables = davis_tables(folder)
+    for file in tables:
         refuse_existing(file, overwrite)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,12 @@ def write_davis_csv(report: Report, folder: Path, overwrite: bool = False) -> tu
         for clip in report.clips:
             for k, track in enumerate(sorted(clip.tracks, key=lambda track: track.place or 0), 1):
                 stream.write(f"{clip.name}_{k},{track.mean.J:.3f},{track.mean.F:.3f}\n")
-    return whole, single
+    return tables
+
+
+def davis_tables(folder: Path) -> tuple[Path, Path]:
+    """The names of the two tables of the tool."""
+    return folder / f"global_results-{DAVIS_SET}.csv", folder / f"per-sequence_results-{DAVIS_SET}.csv"
 
 
 @contextmanager
@@ -52,7 +57,7 @@ def _whole_file(path: Path) -> Iterator[TextIO]:
     """A text file that appears when the block ends well."""
     temporary = temporary_beside(path)
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as stream:
+        with writing(path), temporary.open("w", encoding="utf-8", newline="") as stream:
             yield stream
         publish(temporary, path)
     finally:

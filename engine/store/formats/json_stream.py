@@ -86,7 +86,7 @@ class JsonReader:
             except json.JSONDecodeError as error:
                 goes_on = error.pos > len(self._text) - _LONGEST_WORD or error.msg.startswith("Unterminated")
                 if self._whole or not goes_on:
-                    raise self._broken(f"{error.msg} at byte {self._base + error.pos}") from error
+                    raise self._broken(f"{error.msg.removesuffix(' at')} at byte {self._base + error.pos}") from error
             except (ValueError, RecursionError) as error:
                 raise self._broken("a number too long, or nested too deeply") from error
             else:
