@@ -35,6 +35,13 @@ def regions(path: Path) -> list[BoxedMask]:
     return [BoxedMask.of(mask) for mask in masks if mask.sum() >= least]
 
 
+def spaced(pictures: list[Path], count: int | None) -> list[Path]:
+    """Some of them, from the first to near the last."""
+    if count is None or count >= len(pictures):
+        return pictures
+    return [pictures[i * len(pictures) // count] for i in range(count)]
+
+
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -46,12 +53,12 @@ def main() -> None:
     parser.add_argument("--predicted-iou", type=float, help="default: the SAM's own")
     parser.add_argument("--stability", type=float, help="default: the SAM's own")
     parser.add_argument("--box-nms", type=float, default=ProposalSettings.box_nms)
-    parser.add_argument("--pictures", type=int)
+    parser.add_argument("--pictures", type=int, help="only so many, evenly spaced")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
-    made = make_prompter(arguments.sam, arguments.checkpoint, resolve_device(arguments.device))
+    made = make_prompter(arguments.sam, arguments.checkpoint, resolve_device(arguments.device), "auto")
     config = made.config
     proposals = ProposalSettings(
         arguments.grid,
@@ -64,7 +71,7 @@ def main() -> None:
     best: list[float] = []
     counts: list[int] = []
     begin = time.process_time()
-    for picture in sorted(arguments.folder.glob("*.jpg"))[: arguments.pictures]:
+    for picture in spaced(sorted(arguments.folder.glob("*.jpg")), arguments.pictures):
         births = ProposalBirths(made.prompter, settings, picture.stem)
         found = [birth.mask for birth in births(0, read_image(picture), None, {}, 0)]
         counts.append(len(found))

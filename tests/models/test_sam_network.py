@@ -131,6 +131,32 @@ def test_drawn_prompts_decode_in_batches_as_in_segment_anythings_predictor() -> 
     assert (decoded.logits[:, :, picture.stop :] == NOTHING).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_drawn_prompts_give_the_same_whatever_is_asked_with_them(dtype: torch.dtype) -> None:
+    prompter = Prompter(seeded(DRAWN), dtype)
+    embedding = prompter.embed(np.random.default_rng(0).integers(0, 255, (64, 40, 3), dtype=np.uint8))
+    points = np.random.default_rng(1).random((11, 2, 2)) * [40, 64]
+    together = prompter.decode(embedding, points)
+    for chosen in ([7], [10, 2, 5], list(range(10, -1, -1))):
+        alone = prompter.decode(embedding, points[chosen])
+        assert torch.equal(alone.logits, together.logits[chosen])
+        assert torch.equal(alone.scores, together.scores[chosen])
+
+
+def test_less_precision_gives_nearly_the_same_masks() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (45, 64, 3), dtype=np.uint8)
+    points = np.random.default_rng(1).random((5, 2, 2)) * [64, 45]
+    exact, rough = (
+        prompter.decode(prompter.embed(image), points)
+        for prompter in (Prompter(seeded(DRAWN), dtype) for dtype in (torch.float32, torch.bfloat16))
+    )
+    assert rough.logits.dtype == torch.float32
+    torch.testing.assert_close(
+        rough.logits, exact.logits, atol=0.05 * float(exact.logits[:, :, :24].std()) + 0.01, rtol=0.1
+    )
+    torch.testing.assert_close(rough.scores, exact.scores, atol=0.02, rtol=0.05)
+
+
 @pytest.mark.parametrize("config", [SMALL, DRAWN], ids=["tokens", "drawn"])
 def test_segment_anythings_predictor_takes_the_convolutional_form(config: SAMConfig) -> None:
     predictor = SamPredictor(seeded(config))

@@ -51,7 +51,7 @@ class Prompter:
     def __init__(self, sam: Sam, dtype: torch.dtype = torch.float32, prompts_a_pass: int | None = None) -> None:
         """sam: with any image encoder. prompts_a_pass: what one pass holds; by default what suits the device."""
         self.sam = sam
-        self.device = sam.pixel_mean.device
+        self.device, self.dtype = sam.pixel_mean.device, dtype
         self.threshold: float = sam.mask_threshold
         on_cpu = self.device.type == "cpu"
         self._autocast = torch.float32 if on_cpu else dtype  # packed networks have their type in their weights
