@@ -94,7 +94,8 @@ class SharedDecoder:
         scale = 1 / math.sqrt(attention.internal_dim // attention.num_heads)
         known = spread_heads(attention.k_proj(queries + tokens), attention.num_heads) * scale
         scores = products(known, image.first_queries[None])
-        return queries, layer.norm4(write_image(attention, scores, queries, image.keys.expand(len(tokens), -1, -1)))
+        keys = image.keys.expand(len(tokens), -1, -1)
+        return queries, layer.norm4(write_image(attention, scores, queries, keys, shared=True))
 
     def _masks(self, keys: Tensor, states: Tensor, size: tuple[int, int]) -> Tensor:
         """Upscaled image side times the weights that each of the three mask tokens (P, 3, C) gives."""

@@ -47,10 +47,10 @@ def read_image(attention: Any, queries: Tensor, placed: Tensor, keys: Tensor) ->
     return attention.out_proj(values.flatten(2) + attention.v_proj.bias)
 
 
-def write_image(attention: Any, scores: Tensor, values: Tensor, keys: Tensor) -> Tensor:
+def write_image(attention: Any, scores: Tensor, values: Tensor, keys: Tensor, shared: bool = False) -> Tensor:
     """Positions read the tokens: scores (P, H * T, n), token values (P, T, C), keys (P, n, C) -> keys + that.
 
-    Keys that are not shared are overwritten.
+    Keys that are not shared by all prompts of a picture are overwritten.
     """
     heads = attention.num_heads
     prompts, count, channels = values.shape
@@ -60,7 +60,7 @@ def write_image(attention: Any, scores: Tensor, values: Tensor, keys: Tensor) ->
     # The weights of a head sum to one, so each head may carry its share of the bias.
     written = torch.einsum("phtd,chd->phtc", v, out) + attention.out_proj.bias / heads
     addition = weights.transpose(1, 2), written.flatten(1, 2).to(weights.dtype)
-    return torch.baddbmm(keys, *addition) if keys.stride(0) == 0 else keys.baddbmm_(*addition)
+    return torch.baddbmm(keys, *addition) if shared else keys.baddbmm_(*addition)
 
 
 def in_heads(values: Tensor, heads: int) -> Tensor:
