@@ -112,6 +112,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # a browser that follows the link before the server is up waits, and is not refused
     except OSError:
         listening.close()
         raise

@@ -1,5 +1,6 @@
 """Every refusal of the server, and what a page that is let in may see."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,3 +199,10 @@ def test_a_bug_is_one_line_and_no_traceback(server: Server, monkeypatch: pytest.
     answer = page.post("masks", index=0)
     assert answer.status_code == 500
     assert answer.json()["error"] == "a bug in mugvos: ZeroDivisionError: division by zero"
+
+
+def test_a_link_is_followed_before_the_server_is_up() -> None:
+    from mugvos_cli.annotate.server import listen
+
+    with listen("127.0.0.1", 0) as listening:
+        socket.create_connection(listening.getsockname(), timeout=60).close()
