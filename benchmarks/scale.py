@@ -223,6 +223,7 @@ def measure_stores(folder: Path, sizes: list[int], of: int) -> None:
     for clips in sizes:
         for step, (function, told) in STEPS.items():
             found[step].append(in_process(function, folder, *([clips] if told else [])))
+            print(f"{clips:>8} clips: {step:<20}{found[step][-1][0]:>10.4f} s", file=sys.stderr, flush=True)
         bytes_of.append((folder / "all.h5").stat().st_size)
     for step, values in found.items():
         cells = "".join(f"{seconds:>10.4f} ({memory:>4.0f})" for seconds, memory in values)

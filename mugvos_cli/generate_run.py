@@ -25,19 +25,22 @@ class Sources:
     part: tuple[int, int] | None
     split: "Split"
 
-    def parameters(self, videos: list[tuple[str, str]], parameters: dict[str, Any]) -> dict[str, Any]:
-        """All that tells a run over `videos` from others."""
-        return {**parameters, "videos": [source for _, source in videos], "split": asdict(self.split)}
+    def parameters(self, made_with: dict[str, Any]) -> dict[str, Any]:
+        """All that tells this run from others."""
+        return {**made_with, "videos": [source for _, source in self.chosen], "split": asdict(self.split)}
 
-    def parts(self, parameters: dict[str, Any]) -> "Parts | None":
-        """Which shard of which run the output is; None for a run that is not divided."""
+    def parts(self, made_with: dict[str, Any]) -> "Parts | None":
+        """Which shard of which run the output is; None for a run that is not divided.
+
+        A run is known by the names of its videos, which may lie elsewhere on each machine.
+        """
         from engine.store.manifest import Manifest
         from engine.store.parts import Parts
 
         if self.part is None:
             return None
-        run = Manifest(self.parameters(self.videos, parameters)).digest[:16]
-        return Parts.of_shard(run, *self.part)
+        run = {**made_with, "videos": [name for name, _ in self.videos], "split": asdict(self.split)}
+        return Parts.of_shard(Manifest(run).digest[:16], *self.part)
 
 
 def run_batch(
@@ -56,7 +59,7 @@ def run_batch(
     made_with = dict(executor.begin())
     if made_with["weights"] == "random":
         console.warn(f"{made_with['model']} has random weights; its masks mean nothing")
-    parameters, parts = sources.parameters(sources.chosen, made_with), sources.parts(made_with)
+    parameters, parts = sources.parameters(made_with), sources.parts(made_with)
     again = stdin_again()  # to plan, to make clips, and to run them backwards
     with again, spooled_output(output) as target, Batch(target, parameters, overwrite, retry_failed, parts) as work:
         return _run(work, work.tasks(lambda failed: _planned(sources, failed)), executor, quality)

@@ -71,14 +71,15 @@ class Batch:
         self._finish_published()
         with writing(output):
             output.parent.mkdir(parents=True, exist_ok=True)
-        if not self._failed_before():
+        known = self._load_plan()
+        if not self._failed_before(known):
             atomic.refuse_existing(output, overwrite)
         with writing(output):
             self._folder.mkdir(exist_ok=True)
             self._lock = FolderLock(self._folder, output)
         self._unplanned: list[list[str]] = []
         try:
-            self._known = self._read_plan()
+            self._known = self._matching(known)
         except BaseException:
             self._lock.release()
             raise
@@ -173,7 +174,7 @@ class Batch:
         digest = hashlib.blake2b(task.name.encode(), digest_size=8).hexdigest()
         return Job(task, self._folder / digest[:2] / f"{digest}.h5", quality.min_agreement is not None)
 
-    def _read_plan(self) -> dict[str, Any] | None:
+    def _load_plan(self) -> dict[str, Any] | None:
         path = self._folder / _PLAN
         if not path.exists():
             return None
@@ -183,6 +184,12 @@ class Batch:
                 raise ValueError("another format")
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path}: cannot be read ({error})", f"remove {self._folder} to start again") from error
+        return known
+
+    def _matching(self, known: dict[str, Any] | None) -> dict[str, Any] | None:
+        """The plan of an unfinished run if it is the same run. With `overwrite` another one is thrown away."""
+        if known is None:
+            return None
         changed = manifest.differing(known["parameters"], self._parameters)
         if not changed:
             return known
@@ -206,12 +213,9 @@ class Batch:
         with writing(self.output):
             manifest.write_whole(self._folder / _PLAN, json.dumps(self._known).encode())
 
-    def _failed_before(self) -> bool:
+    def _failed_before(self, known: dict[str, Any] | None) -> bool:
         """Whether the output that is there is that of a run of which clips failed."""
-        if not (self._folder / _PLAN).exists():
-            return False
-        known = json.loads((self._folder / _PLAN).read_bytes())
-        return bool(known.get("failed")) or any(self._folder.glob("*/*.failed"))
+        return known is not None and (bool(known.get("failed")) or any(self._folder.glob("*/*.failed")))
 
     def _finish_published(self) -> None:
         """A run that was killed while its output got its name, or between that and removing its folder."""

@@ -24,9 +24,7 @@ def run(cli: Callable[..., Any], sam: Path) -> Callable[..., Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", ["process", "ray"])
-def test_a_worker_makes_what_this_process_makes(
-    executor: str, run: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_worker_makes_what_this_process_makes(executor: str, run: Callable[..., Any], tmp_path: Path) -> None:
     if executor == "ray":
         pytest.importorskip("ray", reason="Ray is not installed")
     videos = write_videos(tmp_path / "v", "a")

@@ -74,8 +74,11 @@ class RayCrew:
     def __init__(self, recipe: Recipe, address: str | None, workers: int | None, device: str = "auto") -> None:
         self._ray = _import_ray()
         self._begin_ray(address, workers or 1)
-        resources: Mapping[str, float] = self._ray.cluster_resources()
-        self.size, self._share = shared_out(resources, workers, device)
+        try:
+            self.size, self._share = shared_out(self._ray.cluster_resources(), workers, device)
+        except UsageError:
+            self._ray.shutdown()
+            raise
         self._seat = Seat(_device_of(device, self._share), None if self._share.gpus else self._share.cpus)
         self._recipe = self._ray.put(recipe)
         options = {"num_cpus": self._share.cpus, "num_gpus": self._share.gpus, "max_concurrency": 2, "max_restarts": 0}
