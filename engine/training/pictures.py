@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import FormatError
+from engine.errors import PICTURE_DAMAGE, FormatError
 from engine.video import read_image
 
 HEIGHT, WIDTH = 320, 480
@@ -73,7 +73,7 @@ def _partitions(path: Path, size: tuple[int, ...]) -> np.ndarray:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             layers: np.ndarray = archive["segmentations"]
-    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (*PICTURE_DAMAGE, zipfile.BadZipFile) as error:
         raise FormatError(f"{path}: no array `segmentations` in it", "write integer (partitions, H, W)") from error
     if layers.ndim != 3 or layers.shape[1:] != size:
         raise FormatError(

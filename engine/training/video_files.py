@@ -22,7 +22,7 @@ def video_of(masks: ClipMasks, videos: Path | None) -> Path:
 
 def _called(name: str, videos: Path) -> list[Path]:
     """What is called `name` in a folder, with or without a suffix."""
-    if not videos.is_dir():
+    if not videos.is_dir() or Path(name).is_absolute() or ".." in Path(name).parts:  # names come from stores
         return []
     exact = videos / name
     beside = [path for path in videos.glob(f"{_escaped(name)}.*") if path.stem == name]

@@ -167,8 +167,10 @@ def _write_films(
             f"{target}: one film cannot hold {len(stage.clips)} clips", "choose one with --clip, or name a folder"
         )
 
+    from engine.store.formats.base import file_name
+
     def work(name: str) -> None:
-        path = target if len(stage.clips) == 1 else target / name.replace(os.sep, "_")
+        path = target if len(stage.clips) == 1 else target / file_name(name, "clip")
         _check_no_input(path, [stage.path, stage.footage(name)])
         _check_free(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
