@@ -1,11 +1,8 @@
 """The recorded inputs and outputs of the published BMVOS, and the network with the weights they were recorded with."""
 
-import gzip
-import json
-from functools import cache
-from pathlib import Path
-from typing import Any
+from functools import cache, partial
 
+import golden_files
 import numpy as np
 import torch
 from seeded_weights import fill
@@ -13,20 +10,7 @@ from torch import Tensor
 
 from engine.models.bmvos.network import BMVOS
 
-FOLDER = Path(__file__).parent / "bmvos"
-
-
-@cache
-def manifest() -> dict[str, Any]:
-    """Names and shapes of every tensor."""
-    with gzip.open(FOLDER / "manifest.json.gz", "rt") as file:
-        return json.load(file)
-
-
-def case(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one case."""
-    with np.load(FOLDER / f"case_{name}.npz") as arrays:
-        return dict(arrays)
+manifest, case = (partial(read, "bmvos") for read in (golden_files.manifest, golden_files.arrays))
 
 
 @cache
@@ -54,10 +38,3 @@ def golden_network() -> BMVOS:
 def pixels(image: np.ndarray) -> Tensor:
     """uint8 (..., H, W, 3) -> (..., 3, H, W) in [0, 1]."""
     return torch.from_numpy(image.astype(np.float32) / 255).movedim(-1, -3)
-
-
-def largest(ours: Tensor, theirs: np.ndarray) -> float:
-    """Largest absolute difference; also asserts equal shapes."""
-    plain = ours.detach().numpy()
-    assert plain.shape == theirs.shape, (plain.shape, theirs.shape)
-    return float(np.abs(plain.astype(np.float64) - theirs).max())

@@ -3,12 +3,10 @@
 Probabilities of loops are stored every `prob_stride` rows and columns, tokens of `case_lstt` every second one.
 """
 
-import gzip
-import json
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
+import golden_files
 import numpy as np
 import torch
 from seeded_weights import fill
@@ -18,21 +16,13 @@ from engine.models.mavos.config import CONFIGS
 from engine.models.mavos.network import MAVOS
 from engine.models.mavos.swin import relative_positions
 
-FOLDER = Path(__file__).parent / "mavos"
+case = partial(golden_files.arrays, "mavos")
 PUBLISHED = {"mavos": "mavos", "mavos-r50": "r50_mavos", "mavos-swinb": "swinb_mavos"}
 
 
-@cache
 def manifest() -> dict[str, Any]:
     """Names and shapes of every tensor of every network, and the edits made to seeded weights."""
-    with gzip.open(FOLDER / "manifest.json.gz", "rt") as file:
-        return json.load(file)["configs"]
-
-
-def case(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one case."""
-    with np.load(FOLDER / f"case_{name}.npz") as arrays:
-        return dict(arrays)
+    return golden_files.manifest("mavos")["configs"]
 
 
 def drawn(seed: int, *shapes: tuple[int, ...]) -> list[Tensor]:
@@ -61,10 +51,3 @@ def golden_network(name: str = "mavos") -> MAVOS:
 def sequence(x: Tensor) -> Tensor:
     """Between (L, B, C) as recorded and (B, L, C) as computed here."""
     return x.transpose(0, 1)
-
-
-def largest(ours: Tensor, theirs: np.ndarray) -> float:
-    """Largest absolute difference; also asserts equal shapes."""
-    plain = ours.detach().numpy()
-    assert plain.shape == theirs.shape, (plain.shape, theirs.shape)
-    return float(np.abs(plain.astype(np.float64) - theirs).max())

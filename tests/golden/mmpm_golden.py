@@ -1,16 +1,13 @@
 """The recorded inputs and outputs of the published MMPM, and networks with the weights they were recorded with."""
 
 import dataclasses
-import gzip
-import json
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
+import golden_files
 import numpy as np
 import torch
 from seeded_weights import fill
-from torch import Tensor
 
 from engine.memory.decisions import RecordedDecisions
 from engine.models.mmpm.config import CONFIGS, MMPMConfig, ViTConfig
@@ -19,7 +16,7 @@ from engine.propagation.factory import mmpm_tracker
 from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.options import MMPMOptions
 
-FOLDER = Path(__file__).parent / "mmpm"
+manifest, case = (partial(read, "mmpm") for read in (golden_files.manifest, golden_files.arrays))
 _SMALL = ViTConfig(96, 4, 3, (1, 3), 7)
 
 CONFIGURATIONS: dict[str, MMPMConfig] = {
@@ -31,23 +28,6 @@ CONFIGURATIONS: dict[str, MMPMConfig] = {
 CONFIGURATIONS |= {
     f"{name}_single": dataclasses.replace(config, single_object=True) for name, config in CONFIGURATIONS.items()
 }
-
-
-def manifest() -> dict[str, Any]:
-    """Names and shapes of every tensor of every configuration."""
-    with gzip.open(FOLDER / "manifest.json.gz", "rt") as file:
-        return json.load(file)
-
-
-def case(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one case."""
-    with np.load(FOLDER / f"case_{name}.npz") as arrays:
-        return dict(arrays)
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    """Inputs that are drawn rather than stored."""
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
 @cache
@@ -86,10 +66,3 @@ def images(frames: np.ndarray) -> list[np.ndarray]:
 def masks_of(labels: np.ndarray) -> np.ndarray:
     """A label image -> bool masks of the labels 1 to n."""
     return labels[None] == np.arange(1, labels.max() + 1)[:, None, None]
-
-
-def largest(ours: Any, theirs: np.ndarray) -> float:
-    """Largest absolute difference; also asserts equal shapes."""
-    plain = np.asarray(ours.detach() if isinstance(ours, Tensor) else ours)
-    assert plain.shape == theirs.shape, (plain.shape, theirs.shape)
-    return float(np.abs(plain.astype(np.float64) - theirs).max())

@@ -1,8 +1,8 @@
 """The recorded inputs and outputs of SAM and of the data pipeline, and the small SAM they were recorded with."""
 
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 
+import golden_files
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -13,16 +13,11 @@ from torch import Tensor
 from engine.models.sam.config import SAMConfig
 from engine.models.sam.network import build_sam
 
-FOLDER = Path(__file__).parent / "sam"
+FOLDER = golden_files.HERE / "sam"
+case = partial(golden_files.arrays, "sam")
 CONFIG = SAMConfig(
     "sam-golden", image_side=256, embed_dim=96, depth=4, num_heads=3, global_attn_indexes=(1, 3), window_size=14
 )
-
-
-def case(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one case."""
-    with np.load(FOLDER / f"case_{name}.npz") as arrays:
-        return dict(arrays)
 
 
 @cache

@@ -1,12 +1,10 @@
 """The recorded inputs and outputs of the published SgMg, and networks with the weights they were recorded with."""
 
-import gzip
-import json
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
+import golden_files
 import numpy as np
 import torch
 from seeded_weights import seeded_tensor
@@ -16,32 +14,14 @@ from engine.models.sgmg.config import CONFIGS, SgMgConfig, TextConfig
 from engine.models.sgmg.network import SgMg
 from engine.models.sgmg.windows import relative_index
 
-FOLDER = Path(__file__).parent / "sgmg"
-TINY_BPE = FOLDER / "tiny_bpe"
+manifest, case = (partial(read, "sgmg") for read in (golden_files.manifest, golden_files.arrays))
+TINY_BPE = golden_files.HERE / "sgmg" / "tiny_bpe"
 _SMALL_TEXT = TextConfig(vocabulary=1000, layers=2)
 
 CONFIGURATIONS: dict[str, SgMgConfig] = {
     **{name: CONFIGS[name] for name in ("sgmg-t", "sgmg-b")},
     **{f"{name} small text": replace(CONFIGS[name], text=_SMALL_TEXT) for name in ("sgmg-t", "sgmg-b")},
 }
-
-
-@cache
-def manifest() -> dict[str, Any]:
-    """Names and shapes of every tensor of every configuration."""
-    with gzip.open(FOLDER / "manifest.json.gz", "rt") as file:
-        return json.load(file)
-
-
-def case(name: str) -> dict[str, np.ndarray]:
-    """The arrays of one case."""
-    with np.load(FOLDER / f"case_{name}.npz") as arrays:
-        return dict(arrays)
-
-
-def normal(seed: int, *shape: int) -> Tensor:
-    """Normal inputs that are drawn rather than stored."""
-    return torch.from_numpy(np.random.RandomState(seed).standard_normal(shape).astype(np.float32))
 
 
 def uniform(seed: int, low: float, high: float, *shape: int) -> Tensor:

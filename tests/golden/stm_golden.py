@@ -4,7 +4,6 @@ The recordings lie in tests/golden/xmem and tests/golden/deva; probabilities are
 features as every fourth or eighth channel only.
 """
 
-import gzip
 import json
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from golden_files import arrays
 from seeded_weights import seeded_tensor
 from torch import Tensor, nn
 
@@ -25,16 +25,8 @@ PROBABILITY, EQUAL_PIXELS = 1e-3, 0.999  # what is asked for
 
 def case(system: str, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of one case, and what is said about them."""
-    with np.load(Path(__file__).parent / system / f"case_{name}.npz") as arrays:
-        plain = dict(arrays)
+    plain = arrays(system, name)
     return plain, json.loads(str(plain.pop("meta")))
-
-
-@cache
-def manifest(system: str) -> dict[str, Any]:
-    """Sizes, names and shapes of every configuration."""
-    with gzip.open(Path(__file__).parent / system / "manifest.json.gz", "rt") as file:
-        return json.load(file)
 
 
 def shapes(network: nn.Module) -> list[list[Any]]:
@@ -74,10 +66,3 @@ def memory_options(inference: dict[str, Any]) -> LongTermOptions:
 def with_background(soft: Tensor) -> np.ndarray:
     """Probabilities (n, H, W) -> (n + 1, H, W), background first."""
     return torch.cat([1 - soft.sum(0, keepdim=True), soft]).numpy()
-
-
-def largest(ours: Any, theirs: np.ndarray) -> float:
-    """Largest absolute difference; also asserts equal shapes."""
-    plain = np.asarray(ours.detach() if isinstance(ours, Tensor) else ours)
-    assert plain.shape == theirs.shape, (plain.shape, theirs.shape)
-    return float(np.abs(plain.astype(np.float64) - theirs).max())

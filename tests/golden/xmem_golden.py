@@ -7,6 +7,7 @@ from typing import Any
 
 import stm_golden
 import torch
+from golden_files import manifest
 
 from engine.models.xmem.config import XMemConfig
 from engine.models.xmem.network import XMem
@@ -19,7 +20,7 @@ _HEADS = {"no_sensory": "head_no_sensory.npz"}
 @cache
 def golden_network(name: str = "base") -> XMem:
     """The network of one configuration of the manifest; frames keep their own size."""
-    sizes = stm_golden.manifest("xmem")[name]["config"]
+    sizes = manifest("xmem")[name]["config"]
     with torch.device("meta"):
         network = XMem(XMemConfig(name, **sizes, short_side=None))
     network = network.to_empty(device="cpu").eval()

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from bmvos_golden import case, golden_network, largest, manifest, pixels
+from bmvos_golden import case, golden_network, manifest, pixels
+from golden_files import largest
 
 from engine.models.bmvos.matching import bijective, read, similarity
 from engine.models.bmvos.network import BMVOS, aggregated, alone, pooled

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from deva_golden import golden_network
+from golden_files import largest, manifest
 from safetensors.torch import save_file
-from stm_golden import case, largest, manifest, shapes
+from stm_golden import case, shapes
 from torch import Tensor
 
 from engine.errors import CheckpointError

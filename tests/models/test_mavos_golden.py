@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from mavos_golden import PUBLISHED, case, drawn, golden_network, largest, manifest, sequence
+from golden_files import largest
+from mavos_golden import PUBLISHED, case, drawn, golden_network, manifest, sequence
 
 from engine.models.mavos.config import CONFIGS
 from engine.models.mavos.engines import aggregated, counts, one_hot

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from mmpm_golden import CONFIGURATIONS, case, golden_network, largest, manifest, normal
+from golden_files import largest, normal
+from mmpm_golden import CONFIGURATIONS, case, golden_network, manifest
 
 from engine.memory.read import Affinity, affinity, readout, similarity
 from engine.models.mmpm.losses import bootstrapped_cross_entropy, dice_loss, kept_fraction

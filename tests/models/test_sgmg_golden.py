@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from sgmg_golden import CONFIGURATIONS, case, close, golden_network, manifest, normal
+from golden_files import normal
+from sgmg_golden import CONFIGURATIONS, case, close, golden_network, manifest
 
 from engine.models.sgmg.deformable import sample
 from engine.models.sgmg.heads import patch_logits, unfold_patches

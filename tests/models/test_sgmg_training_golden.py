@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from sgmg_golden import case, close, golden_network, manifest, normal, uniform
+from golden_files import normal
+from sgmg_golden import case, close, golden_network, manifest, uniform
 from torch import Tensor
 
 from engine.models.sgmg.losses import LayerOutput, Targets, all_losses, match, weight_of

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from golden_files import largest, manifest
 from safetensors.torch import save_file
-from stm_golden import case, largest, manifest, shapes
+from stm_golden import case, shapes
 from torch import Tensor
 from xmem_golden import golden_network
 

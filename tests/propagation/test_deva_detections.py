@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from deva_golden import detecting_tracker, golden_frames, segments
-from stm_golden import EQUAL_PIXELS, PROBABILITY, case, largest
+from golden_files import largest
+from stm_golden import EQUAL_PIXELS, PROBABILITY, case
 from test_mmpm_tracker import assert_plain
 
 from engine.errors import UsageError

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from deva_golden import golden_frames, golden_tracker
-from stm_golden import EQUAL_PIXELS, PROBABILITY, case, largest, with_background
+from golden_files import largest
+from stm_golden import EQUAL_PIXELS, PROBABILITY, case, with_background
 
 from engine.propagation.deva import DEVATracker
 

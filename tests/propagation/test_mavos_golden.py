@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mavos_golden import case, golden_network, largest
+from golden_files import largest
+from mavos_golden import case, golden_network
 
 from engine.propagation.loop import propagate
 from engine.propagation.mavos import MAVOSTracker

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmpm_golden import case, golden_network, golden_tracker, images, largest, masks_of
+from golden_files import largest
+from mmpm_golden import case, golden_network, golden_tracker, images, masks_of
 from torch import Tensor
 
 from engine.models.mmpm.preprocess import resize_labels

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmpm_golden import case, golden_network, images, largest
+from golden_files import largest
+from mmpm_golden import case, golden_network, images
 
 from engine.memory.long_term import LongTermOptions
 from engine.propagation.mmpm_frames import MMPMFrames

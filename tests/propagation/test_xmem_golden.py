@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stm_golden import EQUAL_PIXELS, PROBABILITY, case, largest, with_background
+from golden_files import largest
+from stm_golden import EQUAL_PIXELS, PROBABILITY, case, with_background
 from xmem_golden import golden_frames, golden_tracker
 
 from engine.memory.buckets import BucketedMemory

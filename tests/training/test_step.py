@@ -5,7 +5,8 @@ import copy
 import numpy as np
 import pytest
 import torch
-from mmpm_golden import case, golden_network, largest
+from golden_files import largest
+from mmpm_golden import case, golden_network
 from torch import Tensor
 
 from engine.models.mmpm.losses import kept_fraction
