@@ -22,9 +22,9 @@ from engine.propagation.label_models import BMVOS_MODEL, BMVOS_TERMS, make_bmvos
 from engine.propagation.mmpm import MMPMTracker
 from engine.propagation.mmpm_frames import MMPMFrames
 from engine.propagation.near import PreviousFrame
-from engine.propagation.options import MMPMOptions
+from engine.propagation.options import MMPMOptions, refuse_meaningless
 from engine.propagation.sam_factory import MadeAsker, make_asker, make_sam_tracker
-from engine.propagation.sam_options import SAM_MODELS, SAMOptions
+from engine.propagation.sam_options import MEANT, SAM_MODELS, SAMOptions
 from engine.propagation.stm_factory import DEVA_MODELS, DEVA_TERMS, XMEM_MODELS, long_term, make_deva, make_xmem
 from engine.propagation.tracker import Tracker
 from engine.propagation.xmem import XMemTracker
@@ -92,6 +92,10 @@ def make_tracker(
     weights that are missing or unfit.
     """
     options = options or MMPMOptions()
+    if model in (*FLOW_MODELS, *SAM_MODELS):
+        refuse_meaningless(options, model, "exclusive", "chunk", "seed")
+    if sam_options is not None:
+        refuse_meaningless(sam_options, model, "sam", "exclusive", "chunk", "seed", *MEANT.get(model, ()))
     if model in FLOW_MODELS:
         return MadeTracker(FlowTracker(DISFlow(), options.exclusive), model, None, False)
     if model in SAM_MODELS:
@@ -125,6 +129,8 @@ def mmpm_tracker(
 
 
 def _mmpm(request: Request) -> tuple[Tracker, str]:
+    if request.options.short_side is not None:
+        raise UsageError("--short-side means nothing to MMPM, whose input has one size", "leave it out")
     if request.weights is None:
         network = seeded(lambda: MMPM(CONFIGS[str(request.model)]))
     else:

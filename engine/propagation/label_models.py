@@ -1,12 +1,10 @@
 """MAVOS and BMVOS made into trackers: options that mean something to them, weights or random ones."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 
 import torch
 
-from engine.errors import UsageError
 from engine.models.bmvos.loading import MODEL as BMVOS_MODEL
 from engine.models.bmvos.loading import load_bmvos
 from engine.models.bmvos.network import BMVOS
@@ -17,7 +15,7 @@ from engine.propagation.bmvos import BMVOSTracker
 from engine.propagation.bmvos_frames import BMVOSFrames
 from engine.propagation.mavos import MAVOSTracker
 from engine.propagation.mavos_frames import MAVOSFrames
-from engine.propagation.options import MMPMOptions
+from engine.propagation.options import MMPMOptions, refuse_meaningless
 
 BMVOS_TERMS = "the published weights of BMVOS are for non-commercial research only"
 
@@ -31,7 +29,7 @@ def make_mavos(
     on_note: Callable[[str], None] = lambda note: None,
 ) -> tuple[MAVOSTracker, str]:
     """A tracker and the name of its model. on_note: told, in words, what somebody should know of the run."""
-    _check(options, model or "MAVOS", "interval", "exclusive", "chunk", "seed")
+    refuse_meaningless(options, model or "MAVOS", "interval", "exclusive", "chunk", "seed")
     network = MAVOS(MAVOS_CONFIGS[str(model)]) if weights is None else load_mavos(weights, model)
     frames = MAVOSFrames(network, device, precision, options.exclusive)
     interval = options.interval or network.config.interval
@@ -42,15 +40,7 @@ def make_bmvos(
     weights: Path | None, device: torch.device, precision: torch.dtype, options: MMPMOptions
 ) -> tuple[BMVOSTracker, str]:
     """A tracker and the name of its model."""
-    _check(options, BMVOS_MODEL, "exclusive", "chunk", "seed")
+    refuse_meaningless(options, BMVOS_MODEL, "exclusive", "chunk", "seed")
     network = BMVOS() if weights is None else load_bmvos(weights)
     frames = BMVOSFrames(network, device, precision, options.exclusive)
     return BMVOSTracker(frames, options.chunk), BMVOS_MODEL
-
-
-def _check(options: MMPMOptions, model: str, *meant: str) -> None:
-    """Raises UsageError for an option that was given and means nothing to this model."""
-    usual = MMPMOptions()
-    for field in fields(options):
-        if field.name not in meant and getattr(options, field.name) != getattr(usual, field.name):
-            raise UsageError(f"--{field.name.replace('_', '-')} means nothing to {model}", "leave it out")

@@ -1,12 +1,16 @@
 """What a user may choose about propagation with MMPM, XMem and DEVA. Values only; no torch."""
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal, get_args
 
 from engine.errors import UsageError
 
+if TYPE_CHECKING:
+    from engine.propagation.sam_options import SAMOptions
+
 DeepUpdate = Literal["random", "memory", "never"]
 MemoryKind = Literal["temporal", "long-term"]
+_FLAGS = {"area": "large-area"}  # options that the command line calls by another name
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,12 @@ class MMPMOptions:
                     f"{getattr(self, name)!r} is no choice for {name.replace('_', ' ')}",
                     f"use one of {', '.join(get_args(kind))}",
                 )
+
+
+def refuse_meaningless(options: "MMPMOptions | SAMOptions", model: str, *meant: str) -> None:
+    """Raises UsageError for an option that was given and is none of those that mean something to this model."""
+    usual = type(options)()
+    for field in fields(options):
+        if field.name not in meant and getattr(options, field.name) != getattr(usual, field.name):
+            flag = _FLAGS.get(field.name, field.name.replace("_", "-"))
+            raise UsageError(f"--{flag} means nothing to {model}", "leave it out")

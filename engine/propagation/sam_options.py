@@ -5,7 +5,15 @@ from typing import Literal, get_args
 
 from engine.errors import UsageError
 
-SAM_MODELS = ("sam-iou", "persam", "persam-f", "sam-pt")
+MEANT = {
+    "sam-iou": ("grid",),
+    "persam": ("form", "area"),
+    "persam-f": ("form",),
+    "sam-pt": ("positive_points", "negative_points", "refinements", "iou_threshold", "point_tracker", "flow"),
+}
+"""Which options mean something to which model, beside those that every tracker has."""
+
+SAM_MODELS = tuple(MEANT)
 Form = Literal["video", "image"]
 Area = Literal["exact", "modulo"]
 
@@ -43,6 +51,8 @@ class SAMOptions:
                 raise UsageError(f"{name.replace('_', ' ')} {getattr(self, name)} is below {least}", "give more")
         if self.refinements is not None and self.refinements < 0:
             raise UsageError(f"refinements {self.refinements} is below 0", "give 0 or more")
+        if self.iou_threshold is not None and not self.iou_threshold <= 1:
+            raise UsageError(f"IoU threshold {self.iou_threshold} is above 1", "no mask would be kept; give less")
         for name, kind in (("form", Form), ("area", Area)):
             if getattr(self, name) not in get_args(kind):
                 raise UsageError(

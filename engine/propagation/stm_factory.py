@@ -18,12 +18,13 @@ from engine.models.xmem.network import XMem
 from engine.propagation.deva import DEVATracker
 from engine.propagation.deva_detecting import DetectingTracker
 from engine.propagation.deva_frames import DEVAFrames
-from engine.propagation.options import MMPMOptions
+from engine.propagation.options import MMPMOptions, refuse_meaningless
 from engine.propagation.xmem import XMemTracker
 from engine.propagation.xmem_frames import XMemFrames
 
 XMEM_MODELS = tuple(XMEM_CONFIGS)
 DEVA_MODELS = tuple(DEVA_CONFIGS)
+_MEANT = ("interval", "memory_frames", "exclusive", "chunk", "top_k", "seed", "short_side")
 DEVA_TERMS = "DEVA's published weights are for non-commercial use (CC BY-NC-SA 4.0)"
 
 
@@ -37,6 +38,7 @@ def make_xmem(
     model: str | None, weights: Path | None, device: torch.device, precision: torch.dtype, options: MMPMOptions
 ) -> tuple[XMemTracker, str]:
     """A tracker, and the name of its model, which is told from the file where none is given."""
+    refuse_meaningless(options, model or "xmem", *_MEANT)
     network = XMem(XMEM_CONFIGS[str(model)]) if weights is None else load_xmem(weights, model or "xmem")
     config = network.config
     frames = XMemFrames(network, device, precision, options.chunk, options.exclusive)
@@ -70,6 +72,7 @@ def make_detecting(
 def _deva(
     weights: Path | None, device: torch.device, precision: torch.dtype, options: MMPMOptions
 ) -> tuple[DEVAFrames, LongTermOptions, int]:
+    refuse_meaningless(options, "deva", *_MEANT)
     network = DEVA(DEVA_CONFIGS["deva"]) if weights is None else load_deva(weights)
     config = network.config
     frames = DEVAFrames(network, device, precision, options.chunk, options.exclusive)

@@ -187,7 +187,7 @@ def _refuse(why: str, **unusable: object) -> None:
 
 def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: "SAMOptions") -> None:
     """What --text asks for; given: the options of the command by name."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from mugvos_cli.text_run import TextRequest, run_text
 
@@ -195,7 +195,8 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
         from engine.propagation.sam_options import SAM_MODELS
 
         asker = asker_of(given["sam"], given["device"], given["precision"], False) if name in SAM_MODELS else None
-        return tracker_of(name, given["device"], given["precision"], options, False, sam_options, asker)
+        following = replace(options, short_side=None)  # --short-side is of what the sentences are looked for in
+        return tracker_of(name, given["device"], given["precision"], following, False, sam_options, asker)
 
     same = ("video", "model", "then", "window", "short_side", "exclusive", "output", "ndjson", "json", "device")
     more = ("precision", "random_weights", "overwrite", "segment")

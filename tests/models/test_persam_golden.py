@@ -9,6 +9,7 @@ from sam_golden import case, golden_sam, unpacked
 from engine.models.persam import image_form, video_form
 from engine.models.persam.concept import VIDEO_VALUE, foreground
 from engine.models.persam.mixture import Fit, losses
+from engine.models.persam.prior import highest
 from engine.models.persam.video_form import Largest
 from engine.models.sam.prompting import Prompter
 
@@ -86,6 +87,10 @@ def test_the_largest_mask_and_the_one_with_the_largest_remainder() -> None:
         masks[0, index].view(-1)[:area] = True
     assert Largest().choose(masks).tolist() == [1]
     assert Largest(modulo=True).choose(masks).tolist() == [2]  # 300 counts as 44
+
+
+def test_a_picture_of_one_pixel_has_one_likeliest_pixel() -> None:
+    assert highest(torch.zeros(2, 1, 1), 2).tolist() == [[[0, 0]]] * 2
 
 
 def test_a_mask_smaller_than_a_cell_has_one_cell(asker: ComparedAsker) -> None:

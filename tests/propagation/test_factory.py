@@ -109,3 +109,17 @@ def test_single_object_weights_in_a_multi_object_network_change_nothing() -> Non
 def test_options_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         MMPMOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "flag"),
+    [
+        ("xmem", MMPMOptions(evict="fifo"), "--evict"),
+        ("deva", MMPMOptions(deep_update="never"), "--deep-update"),
+        ("mmpm-tiny", MMPMOptions(short_side=240), "--short-side"),
+        ("dis", MMPMOptions(top_k=4), "--top-k"),
+    ],
+)
+def test_options_that_mean_nothing_to_a_model_are_refused(model: str, options: MMPMOptions, flag: str) -> None:
+    with pytest.raises(UsageError, match=f"{flag} means nothing to"):
+        make_tracker(model, options=options, random_weights=True)

@@ -20,6 +20,7 @@ from engine.models.sampt.chain import FlowChain
 from engine.models.sampt.readout import ReadOut
 from engine.models.sampt.tracks import Tracks
 from engine.propagation.factory import make_tracker
+from engine.propagation.options import MMPMOptions
 from engine.propagation.persam import PerSAMTracker
 from engine.propagation.sam_factory import make_asker, make_point_tracker
 from engine.propagation.sam_iou import SAMIoUTracker
@@ -185,7 +186,8 @@ def test_points_whose_flow_does_not_come_back_are_hidden() -> None:
 
 @pytest.mark.parametrize(("model", "form"), [*((model, "video") for model in SAM_MODELS), ("persam", "image")])
 def test_every_model_runs_on_the_bundled_kind_of_sam(model: str, form: Form) -> None:
-    made = make_tracker(model, random_weights=True, sam_options=SAMOptions(grid=2, refinements=1, form=form))
+    chosen = {"sam-iou": SAMOptions(grid=2), "sam-pt": SAMOptions(refinements=1)}.get(model, SAMOptions(form=form))
+    made = make_tracker(model, random_weights=True, sam_options=chosen)
     assert made.random_weights and made.model == model
     frames, masks = scene()
     if model == "persam-f":
@@ -219,6 +221,12 @@ def test_files_of_the_wrong_kind_say_what_they_are(tmp_path: Path) -> None:
 def test_wrong_choices_are_refused() -> None:
     with pytest.raises(UsageError, match="grid 0"):
         SAMOptions(grid=0)
+    with pytest.raises(UsageError, match="above 1"):
+        SAMOptions(iou_threshold=70)
+    with pytest.raises(UsageError, match="--large-area means nothing to sam-pt"):
+        make_tracker("sam-pt", sam_options=SAMOptions(area="modulo"))
+    with pytest.raises(UsageError, match="--interval means nothing to persam"):
+        make_tracker("persam", options=MMPMOptions(interval=3))
     with pytest.raises(UsageError, match="use one of exact, modulo"):
         SAMOptions(area="wrong")
     with pytest.raises(UsageError, match="flow, cotracker1, cotracker2, cotracker3"):

@@ -17,8 +17,8 @@ def location_prior(embedding: Embedding, features: Tensor, directions: Tensor) -
 
 
 def highest(prior: Tensor, count: int) -> FloatArray:
-    """The `count` most likely pixels of each map (N, H, W): (N, count, 2) x, y, the likeliest first."""
-    places = prior.flatten(1).topk(count).indices.cpu().numpy()
+    """The `count` most likely pixels of each map (N, H, W), or all there are: (N, count, 2) x, y, likeliest first."""
+    places = prior.flatten(1).topk(min(count, prior[0].numel())).indices.cpu().numpy()
     return np.stack([places % prior.shape[2], places // prior.shape[2]], -1).astype(np.float64)
 
 
