@@ -15,13 +15,15 @@ from torch import Tensor
 
 from engine.memory.decisions import Decisions
 from engine.memory.eviction import check_policy, eviction_candidates
+from engine.memory.nearest import nearest
 from engine.memory.plain import from_plain, to_plain
 from engine.memory.read import (
     Affinity,
+    NearestWeights,
+    distances,
     memory_side,
     query_blocks,
     query_side,
-    scores_by_memory,
     scores_by_query,
 )
 from engine.memory.table import FrameTable
@@ -70,7 +72,7 @@ class TemporalMemory:
         if self._table is None:
             self._centre = key.float().mean(2, keepdim=True)
         factor = memory_side(key.float() - self._centre, shrinkage.float())[0].T.to(self.dtype)
-        rows = values.transpose(1, 2).float()
+        rows = values.transpose(1, 2)
         if self._table is None:
             self._table = FrameTable(self.limit, factor, rows)
         self._table.append(factor, rows)
@@ -82,15 +84,40 @@ class TemporalMemory:
         Softmax over all positions of the frames that a track has; with top_k over the most similar ones of them.
         """
         assert self._table is not None, "read before anything was added"
-        keys, values = self._table.flat_keys(), self._table.flat_values()
         chosen = None if selection is None else selection.float()
         queries = query_side(query.float() - self._centre, chosen)[0].T.to(self.dtype)
-        scores_of = scores_by_query if top_k is None else scores_by_memory
-        read = values.new_empty(values.shape[0], query.shape[2], values.shape[2])
-        for part in query_blocks(len(keys), len(queries), top_k):
-            for rows, own in self._by_entry(scores_of(keys, queries[part])):
-                read[rows, part] = Affinity(own, top_k).read(values[rows])
+        values = self._table.values
+        read = values.new_empty(len(values), len(queries), values.shape[3])
+        blocks = query_blocks(self._table.filled * self._table.places, len(queries), top_k)
+        for part in blocks:
+            if top_k is None:
+                self._read_all(queries[part], read[:, part])
+            else:
+                self._read_nearest(queries[part], top_k, read[:, part])
         return read.transpose(1, 2)
+
+    def _read_all(self, queries: Tensor, read: Tensor) -> None:
+        """Softmax over all positions: queries (Q, K), to be read into (tracks, Q, C_v)."""
+        assert self._table is not None
+        scores = scores_by_query(self._table.flat_keys(), queries)
+        for rows, slots in self._by_entry():
+            if slots is not None:
+                foreign = torch.ones(len(self), dtype=torch.bool, device=scores.device)
+                foreign[slots] = False
+                own = scores.masked_fill(foreign.repeat_interleave(self._table.places).unsqueeze(1), float("-inf"))
+            weights = Affinity(scores if slots is None else own)
+            read[rows] = weights.read(self._table.flat_values(rows))
+
+    def _read_nearest(self, queries: Tensor, top_k: int, read: Tensor) -> None:
+        """Softmax over the most similar positions; arguments as for `_read_all`."""
+        assert self._table is not None
+        places = self._table.places
+        far = [distances(queries, key) for key in self._table.filled_keys()]
+        for rows, slots in self._by_entry():
+            least, at = nearest(far if slots is None else [far[slot] for slot in slots], top_k)
+            if slots is not None:
+                at = torch.tensor(slots, device=at.device)[at // places] * places + at % places
+            read[rows] = NearestWeights(least, at).read(self._table.flat_values(rows))
 
     def drop(self, rows: Sequence[int]) -> None:
         """Forget tracks; frames that no track reads any more go with them."""
@@ -123,15 +150,13 @@ class TemporalMemory:
         self._centre = from_plain(state["centre"], device)
         self.decisions.load_state(state["decisions"])
 
-    def _by_entry(self, scores: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Tracks that entered together, and the scores (M, Q) of the frames they have, -inf for all others."""
-        frames = torch.tensor(self.frames, device=scores.device)
+    def _by_entry(self) -> Iterator[tuple[slice, list[int] | None]]:
+        """Tracks that may read the same frames, and the slots of these; None for all."""
         start = 0
         while start < len(self.since):
             stop = start + self.since[start:].count(self.since[start])
-            foreign = (frames < self.since[start]).repeat_interleave(scores.shape[0] // len(self))
-            own = scores if start == 0 else scores.masked_fill(foreign.unsqueeze(1), float("-inf"))
-            yield slice(start, stop), own
+            own = [slot for slot, frame in enumerate(self.frames) if frame >= self.since[start]]
+            yield slice(start, stop), None if len(own) == len(self) else own
             start = stop
 
     def _make_room_for(self, newcomer: int) -> bool:

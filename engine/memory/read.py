@@ -15,7 +15,7 @@ from engine.runtime.onednn import product, usable
 
 # Scores held at a time; only memory and speed depend on them. A product with all values wants many queries, because the
 # values are laid out anew for each block.
-_SEARCHED, _MULTIPLIED = 1 << 22, 1 << 23
+_SEARCHED = _MULTIPLIED = 1 << 23
 _ALIGNED = 16  # queries a block are a multiple of a register's width
 
 
@@ -118,9 +118,27 @@ class Affinity:
         return usage.index_add_(0, self._indices.flatten(), self._weights.flatten())
 
 
-def scores_by_memory(memory: Tensor, queries: Tensor) -> Tensor:
-    """Scores (M, Q) of both factors as rows, (M, K) and (Q, K); stored position by position, for `largest`."""
-    return product(memory, queries)
+class NearestWeights:
+    """Softmax over the nearest few positions of every query, for any number of tracks, one after the other."""
+
+    def __init__(self, distances: Tensor, positions: Tensor) -> None:
+        """distances (Q, k), the scores with their signs changed, of these positions (Q, k)."""
+        self._weights = (-distances.float()).softmax(1)
+        self._positions = positions
+
+    def read(self, values: Iterable[Tensor]) -> Tensor:
+        """Values (M, C) of each track -> (tracks, Q, C) in their type."""
+        at = self._positions
+        bags = [F.embedding_bag(at, v, per_sample_weights=self._weights.to(v.dtype), mode="sum") for v in values]
+        return torch.stack(bags)
+
+
+def distances(queries: Tensor, memory: Tensor) -> Tensor:
+    """Scores with their signs changed, (Q, M), of both factors as rows, (Q, K) and (M, K).
+
+    By definition they are not below zero; what rounding makes of the smallest is cut off.
+    """
+    return product(-queries, memory, relu=True)
 
 
 def scores_by_query(memory: Tensor, queries: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from engine.memory.plain import from_plain, to_plain
 
 
 class FrameTable:
-    """Keys (slots, HW, K) in any float type, values (tracks, slots, HW, C_v) in float32.
+    """Keys (slots, HW, K) and values (tracks, slots, HW, C_v), each in any float type.
 
     Keys are the memory's factor of the similarity. Rows of tracks that did not exist at a frame hold zeros there.
     """
@@ -45,13 +45,22 @@ class FrameTable:
         """Only these tracks stay."""
         self.values = self.values[list(rows)]
 
+    @property
+    def places(self) -> int:
+        """HW."""
+        return self.keys.shape[1]
+
+    def filled_keys(self) -> Tensor:
+        """Keys (filled, HW, K)."""
+        return self.keys[: self.filled]
+
     def flat_keys(self) -> Tensor:
         """Keys (M, K) of the M = filled * HW positions, in the order of slots."""
-        return self.keys[: self.filled].flatten(0, 1)
+        return self.filled_keys().flatten(0, 1)
 
-    def flat_values(self) -> Tensor:
-        """Values (tracks, M, C_v) in the same order."""
-        return self.values[:, : self.filled].flatten(1, 2)
+    def flat_values(self, rows: slice) -> list[Tensor]:
+        """Values (M, C_v) of each of some tracks in the same order; nothing is copied."""
+        return [track[: self.filled].flatten(0, 1) for track in self.values[rows]]
 
     def state(self) -> list[dict[str, Any]]:
         """The filled slots as plain arrays."""

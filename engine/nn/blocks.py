@@ -143,6 +143,6 @@ class HiddenGate(nn.Module):
         nn.init.xavier_normal_(self.transform.weight)
 
     def forward(self, a: Tensor, hidden: Tensor) -> Tensor:
-        forget, update, candidate = per_object(self.transform, side_by_side(a, hidden)).chunk(3, 2)
-        update = update.sigmoid()
-        return forget.sigmoid() * hidden * (1 - update) + update * candidate.tanh()
+        gates = per_object(self.transform, side_by_side(a, hidden))
+        forget, update, _ = gates.sigmoid().chunk(3, 2)  # of all: a third too many cost less than a strided sigmoid
+        return forget * hidden * (1 - update) + update * gates.chunk(3, 2)[2].tanh()

@@ -3,7 +3,7 @@
 Knows ranges of tracks and pairs of tensors. Knows no networks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -19,9 +19,16 @@ def arithmetic(device: torch.device, dtype: torch.dtype) -> AbstractContextManag
 
 
 def over_tracks(
-    chunks: FittingBatches, work: Callable[[slice], tuple[Tensor, Tensor]], tracks: int
+    chunks: FittingBatches,
+    work: Callable[[slice], tuple[Tensor, Tensor]],
+    tracks: int,
+    first_type: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
-    """Run `work` on ranges of tracks and join its two results, batch axis removed, in float32."""
-    parts = chunks.run(tracks, lambda start, stop: work(slice(start, stop)), getattr(work, "__qualname__", ""))
-    first, second = zip(*parts, strict=True)
-    return torch.cat(first, 1)[0].float(), torch.cat(second, 1)[0].float()
+    """Run `work` on ranges of tracks and join its two results, batch axis removed, the second in float32."""
+    first, second = zip(*chunks.run(tracks, lambda start, stop: work(slice(start, stop))), strict=True)
+    return _joined(first).to(first_type), _joined(second).float()
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """(1, tracks, ...) of each range -> (all tracks, ...)."""
+    return parts[0][0] if len(parts) == 1 else torch.cat([part[0] for part in parts])

@@ -92,6 +92,8 @@ class MMPMFrames:
         """
         cropped = soft[:, : frame.inner[0], : frame.inner[1]].float()
         if frame.inner != frame.size and len(cropped):
+            if self.config.output_resize == "bilinear" and self.device.type == "cpu":
+                return _smoothly(cropped.numpy(), frame.size)
             if self.config.output_resize == "bilinear":
                 cropped = F.interpolate(cropped[None], size=frame.size, mode="bilinear", align_corners=False)[0]
             else:
@@ -110,7 +112,7 @@ class MMPMFrames:
             )
 
         with arithmetic(self.device, self.dtype):
-            return over_tracks(self._value_chunks, work, len(soft))
+            return over_tracks(self._value_chunks, work, len(soft), self.score_dtype)
 
     def masks(self, frame: EncodedFrame, read: Tensor, hidden: Tensor, update: bool) -> tuple[Tensor, Tensor]:
         """Read-out (N, C, h, w) and hidden -> probabilities (N, H', W') and hidden, updated if asked."""
@@ -127,6 +129,14 @@ class MMPMFrames:
     def empty_hidden(self, frame: EncodedFrame, tracks: int) -> Tensor:
         """Zeros (tracks, C_h, h, w)."""
         return self.network.empty_hidden(1, tracks, (frame.image.shape[2], frame.image.shape[3]))[0]
+
+
+def _smoothly(masks: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Bilinear resizing of (N, H, W), as torch's without aligned corners; OpenCV takes a fifth of the time."""
+    result = np.empty((len(masks), *size), np.float32)
+    for mask, resized in zip(masks, result, strict=True):
+        cv2.resize(mask, (size[1], size[0]), dst=resized, interpolation=cv2.INTER_LINEAR)
+    return result
 
 
 def _nearest(inner: int, outer: int) -> Tensor:

@@ -73,5 +73,5 @@ class ConvMaskDecoder(nn.Module):
         f4, f2 = features.fine
         x = self.refine4(rise(self.up4(F.relu(fused.flatten(0, 1))), self.skip4(f4), objects))
         x = convolve(self.refine2, F.relu(rise(self.up2(F.relu(x)), self.skip2(f2), objects)), relu=True)
-        logits = F.interpolate(self.pred(x), scale_factor=2, mode="bilinear", align_corners=False)
+        logits = F.interpolate(self.pred(x).float(), scale_factor=2, mode="bilinear", align_corners=False)
         return logits.unflatten(0, (-1, objects)).squeeze(2), new_hidden
