@@ -6,11 +6,10 @@ Knows reports and the pieces of a page.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mugvos_cli.evaluation_text import MEASURES
+from mugvos_cli import comparison_page
 
 if TYPE_CHECKING:
     from engine.evaluation import Comparison, Report, TrackScore
-    from engine.evaluation.comparison import Estimate
     from engine.evaluation.inputs import Inputs
 
 WORST = 12
@@ -21,37 +20,24 @@ J_COLOUR, F_COLOUR = "#0072b2", "#d55e00"
 def write_page(
     path: Path, reports: "dict[str, Report]", inputs: "Inputs", comparison: "Comparison | None" = None
 ) -> None:
-    """Write the page for the first prediction, with a comparison where there are several. The file appears whole."""
+    """Write the page of one prediction, or a comparison with the first one's worst frames. The file appears whole."""
     from engine.rendering import page
     from engine.store.atomic import publish, remove, temporary_beside
 
     name, report = next(iter(reports.items()))
     sections = [page.heading(f"mugvos evaluate: {report.protocol}", 1)]
     if comparison is not None:
-        sections += _comparison(comparison)
-    sections += [page.heading(name), *scores(report), *_breakdown(report), *_worst(report, inputs), *charts(report)]
+        sections += [*comparison_page.comparison(comparison, reports), *comparison_page.by_clip(reports)]
+        sections += comparison_page.by_group(reports) + comparison_page.charts(reports, MOST_CHARTS)
+        sections += [page.heading(name), *scores(report), *_worst(report, inputs)]
+    else:
+        sections += [page.heading(name), *scores(report), *_breakdown(report), *_worst(report, inputs), *charts(report)]
     temporary = temporary_beside(path)
     try:
         temporary.write_text(page.document(f"mugvos evaluate: {name}", sections), encoding="utf-8")
         publish(temporary, path)
     finally:
         remove(temporary)
-
-
-def _comparison(comparison: "Comparison") -> list[str]:
-    from engine.rendering import page
-
-    rows = [(name, *(_interval(by[m]) for m in MEASURES)) for name, by in comparison.scores.items()]
-    changes = [
-        (f"{d.second} less {d.first}", *(_interval(d.by[m]) for m in MEASURES), "yes" if d.by["J&F"].sure else "no")
-        for d in comparison.differences
-    ]
-    return [
-        page.heading("Comparison"),
-        page.table(("prediction", *MEASURES), rows),
-        page.table(("difference", *MEASURES, "J&F differs"), changes),
-        *(page.paragraph(note) for note in comparison.notes),
-    ]
 
 
 def scores(report: "Report") -> list[str]:
@@ -114,8 +100,3 @@ def _chart(track: "TrackScore") -> str:
         for letter, values, colour in (("J", track.J, J_COLOUR), ("F", track.F, F_COLOUR))
     ]
     return page.line_chart(f"{track.name}: J&F {100 * track.mean.j_and_f:.1f}", lines)
-
-
-def _interval(estimate: "Estimate") -> str:
-    value, low, high = (100 * x for x in (estimate.value, estimate.low, estimate.high))
-    return f"{value:.1f} [{low:.1f}, {high:.1f}]"

@@ -284,7 +284,11 @@ def test_a_page_without_requests(cli: Run, tmp_path: Path) -> None:
     assert "bear / track_000, frame" in text and "By granularity" in text
     assert cli("evaluate", predicted, "--gt", truth, "--html", page).status == 2, "it exists"
     done = cli("evaluate", "--compare", predicted, truth, "--gt", truth, "--html", page, "--overwrite")
-    assert done.status == 0 and "Comparison" in page.read_text()
+    text = page.read_text()
+    assert done.status == 0 and "Comparison" in text and "only 2 clips" in text
+    assert (
+        f"{truth} is better than {predicted}: J&amp;F +" in text and ">t less p<" in text and "J&amp;F by clip" in text
+    )
 
 
 def test_statistics_are_those_of_info(cli: Run, tmp_path: Path) -> None:
