@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint format bench generated clean
+.PHONY: demo test lint format bench generated crash fuzz clean
 .DEFAULT_GOAL := test
 
 $(READY): pyproject.toml
@@ -22,6 +22,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tests/dependency_audit.py
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -32,6 +33,12 @@ bench: $(READY)           ## every benchmark that runs without a GPU; prints tab
 
 generated: $(READY)       ## completions/ and man/, from the app itself
 	$(BIN)/python -m mugvos_cli.manual
+
+crash: $(READY)           ## 100 kills of every command that writes, full disks, signals; KILLS=n for others
+	OMP_NUM_THREADS=1 $(BIN)/python tests/crash/campaign.py --kills $(or $(KILLS),100) --adversity
+
+fuzz: $(READY)            ## a million hostile inputs; N=n for others; guided by coverage where atheris is installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --runs $(or $(N),1000000)
 
 clean:
 	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache

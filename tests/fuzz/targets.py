@@ -1,0 +1,392 @@
+"""What is fuzzed: each target takes bytes and hands what they say to a reader; only a MugvosError may come back.
+
+`Wish` turns bytes into choices, so that a coverage-guided fuzzer steers structure as well as content.
+"""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import samples
+
+from engine.errors import MugvosError
+
+Target = Callable[[bytes], None]
+FOLDER = Path(os.environ.get("MUGVOS_FUZZ_FOLDER", "/dev/shm" if Path("/dev/shm").is_dir() else "/tmp"))
+ODD: tuple[Any, ...] = (
+    None, True, -1, 0, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 0.5, -0.0, 1e308, math.inf, -math.inf, math.nan, "", "0",
+    "x", "../../x", "\0", "\ud800", "²", "９", "a" * 300, "1" * 5000,
+    [], {}, [[]], [{}], [None], {"": None}, {"a": {"a": {}}}, [1, 2, 3], ["a", "b"], [20, 31], [-1, -1],
+    [65535, 65535], [2**40, 1], [math.inf, 0], {"size": [20, 31]}, {"counts": "0"}, {"size": [20, 31], "counts": []},
+    {"size": [20, 31], "counts": [620]}, {"size": [20, 31], "counts": "d6"},
+    [[0, 0, 1e9, 0, 1e9, 1e9]], [[0, 0, 1e300, 0, 5, 5]], [[1, 1, 2, 2]], [["a"] * 6], [[None] * 6],
+)  # fmt: skip
+
+
+class Wish:
+    """Choices taken from bytes, front to back; zeros when they are used up."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def number(self, below: int) -> int:
+        """0 .. below - 1."""
+        size = max(1, (max(below - 1, 1).bit_length() + 7) // 8)
+        piece = self._data[self._at : self._at + size]
+        self._at += size
+        return int.from_bytes(piece, "little") % below
+
+    def one_of(self, choices: Any) -> Any:
+        """One of a sequence."""
+        return choices[self.number(len(choices))]
+
+    def rest(self) -> bytes:
+        """All that is left."""
+        return self._data[self._at :]
+
+
+def _is_left(wish: Wish) -> bool:
+    return bool(wish.rest())
+
+
+def changed(document: Any, wish: Wish) -> Any:
+    """A copy of a JSON document with some values replaced, removed, doubled or moved."""
+    document = json.loads(json.dumps(document))
+    for _ in range(6):
+        if not _is_left(wish):
+            break
+        places = list(_places(document))
+        if not places:
+            break
+        holder, key = wish.one_of(places)
+        act = wish.number(8)
+        if act < 5:
+            holder[key] = json.loads(json.dumps(wish.one_of(ODD))) if act else wish.one_of(_values(places))
+        elif act == 5:
+            del holder[key]
+        elif act == 6 and isinstance(holder, list):
+            holder.insert(0, holder[key])
+        elif isinstance(holder, dict):
+            holder[wish.one_of([k for h, k in places if isinstance(k, str)] or ["x"])] = holder[key]
+    return document
+
+
+def _values(places: list[tuple[Any, Any]]) -> list[Any]:
+    return [json.loads(json.dumps(holder[key])) for holder, key in places[:200]]
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _places(value[key])
+
+
+@contextlib.contextmanager
+def _file(name: str, data: bytes) -> Iterator[Path]:
+    path = FOLDER / f"fuzz-{os.getpid()}-{name}"
+    path.write_bytes(data)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def read_everything(path: Path, format: str | None = None) -> None:
+    """All that a source of masks can be asked for."""
+    from engine.store import open_source
+
+    with open_source(path, format) as source:
+        for name in list(source.clips)[:50]:
+            clip = source.clip(name)
+            records = list(clip.records())
+            for track in list(clip.tracks)[:20]:
+                for frame in list(clip.frames)[:5]:
+                    clip.mask(frame, track.id)
+                    if hasattr(clip, "packed"):
+                        clip.packed(list(clip.frames)[:3], track.id)
+            for frame in list(clip.frames)[:5]:
+                clip.void(frame)
+            assert all(len(record.counts) for record in records)
+
+
+def rle_codes(data: bytes) -> None:
+    """Compressed run lengths of any bytes and size."""
+    from engine.masks import packed_runs, rle
+
+    wish = Wish(data)
+    height, width = wish.one_of((1, 2, 5, 48, 300)), wish.one_of((1, 3, 7, 64, 1000))
+    code = wish.rest()
+    if wish.number(4):  # letters of the code rather than any byte
+        code = bytes(48 + value % 64 for value in code)
+    runs = rle.runs(code)
+    if rle.is_valid(code, height, width):
+        mask = rle.decode(code, height, width)
+        assert mask.shape == (height, width)
+        assert int(mask.sum()) == rle.area(code, height, width)
+        assert runs is not None and int(runs.sum()) == height * width
+        assert rle.is_valid(rle.encode(mask), height, width)
+        rle.box(code, height, width)
+        packed_runs.packed_columns(code, _length(code), height, width)
+    else:
+        try:
+            rle.record_of_counts(0, 0, code, height, width)
+        except MugvosError:
+            return
+        raise AssertionError("a code that is not valid was taken")
+
+
+def _length(code: bytes) -> Any:
+    import numpy as np
+
+    return np.array([len(code)], np.int64)
+
+
+def rle_values(data: bytes) -> None:
+    """Segmentations of JSON in all their forms, spoiled."""
+    from engine.store.formats.base import checked_record
+
+    wish = Wish(data)
+    size: tuple[int, int] = wish.one_of(((20, 31), (1, 1), (65535, 4096), (480, 854)))
+    height, width = size
+    runs = [wish.number(700) for _ in range(wish.number(12))]
+    runs.append(max(0, height * width - sum(runs)))
+    letters = bytes(48 + value % 64 for value in wish.rest()[:30]).decode()
+    points = [float(wish.number(70000)) / 7 - 90 for _ in range(2 * wish.number(9))]
+    forms: tuple[Any, ...] = (
+        {"size": [height, width], "counts": runs}, {"size": [height, width], "counts": letters},
+        [points], [points, points],
+        {"counts": runs}, wish.one_of(ODD),
+    )  # fmt: skip
+    code = {"code": wish.one_of(forms)}
+    checked_record(0, 1, changed(code, wish).get("code"), height, width, "here")
+
+
+def spots(data: bytes) -> None:
+    """Points and boxes of the command line."""
+    from engine.propagation.spots import check_inside, parse_spots
+
+    text = data.decode("utf-8", "replace")
+    points, _, boxes = text.partition("|")
+    for spot in parse_spots(points.split(";") if points else (), boxes.split(";") if boxes else ()):
+        check_inside(spot, (48, 64))
+        str(spot)
+
+
+def mask_prompts(data: bytes) -> None:
+    """[NAME=]PATH[@FRAME] of the command line."""
+    from engine.propagation.prompts import parse_mask_prompt
+
+    parse_mask_prompt(os.fsdecode(data))
+
+
+def arguments(data: bytes) -> None:
+    """Other small languages of options: parts of a whole, amounts of memory, sizes, raw pictures."""
+    from engine.generation.plan import parse_shard
+    from engine.runtime.memory import parse_size
+    from engine.video.pipes import parse_raw
+    from mugvos_cli.commands.generate import _size
+
+    wish = Wish(data)
+    parse = wish.one_of((parse_shard, parse_size, parse_raw, _size))
+    parse(wish.rest().decode("utf-8", "replace"))
+
+
+def configuration(data: bytes) -> None:
+    """mugvos.toml and --config."""
+    from mugvos_cli import config
+
+    with _file("mugvos.toml", data) as path:
+        config.run_defaults(path, "train", _command("train"))
+
+
+@cache
+def _command(name: str) -> Any:
+    from mugvos_cli.main import load
+
+    return load(name)
+
+
+def list_files(data: bytes) -> None:
+    """Lists of images."""
+    from engine.video import open_video
+
+    with _file("list.txt", data) as path, open_video(path) as reader:
+        list(reader)
+
+
+def lines(data: bytes) -> None:
+    """NDJSON as any bytes."""
+    with _file("lines.ndjson", data) as path:
+        read_everything(path, "ndjson" if data[:1] > b"@" else None)
+
+
+def line_values(data: bytes) -> None:
+    """Lines of NDJSON with values spoiled."""
+    wish = Wish(data)
+    given = [json.loads(line) for line in samples.lines().splitlines()[:6]]
+    spoiled = changed(given, wish)
+    with _file("lines.ndjson", b"\n".join(json.dumps(line).encode() for line in spoiled) + b"\n") as path:
+        read_everything(path, "ndjson")
+
+
+def json_bytes(data: bytes) -> None:
+    """JSON documents as any bytes."""
+    wish = Wish(data)
+    format = wish.one_of((None, None, "coco", "youtube-vis", "sa-v"))
+    with _file("document.json", wish.rest()) as path:
+        read_everything(path, format)
+
+
+def json_values(data: bytes) -> None:
+    """JSON documents with values spoiled."""
+    wish = Wish(data)
+    name = wish.one_of(sorted(samples.documents()))
+    document = changed(samples.documents()[name], wish)
+    if name == "pipeline":
+        with _clip_folder(document) as folder:
+            read_everything(folder, "pipeline")
+        return
+    with _file("document.json", json.dumps(document).encode()) as path:
+        read_everything(path, wish.one_of((None, None, None, "coco", "youtube-vis", "sa-v")))
+
+
+@contextlib.contextmanager
+def _clip_folder(document: Any) -> Iterator[Path]:
+    folder = FOLDER / f"fuzz-{os.getpid()}-clips" / "clip"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "00001.json").write_bytes(json.dumps(document).encode())
+    yield folder.parent
+
+
+def exported(data: bytes) -> None:
+    """What was spoiled and is readable can be written in any format, or is refused by one line."""
+    from engine.store import FORMATS, export
+    from engine.store.atomic import remove
+
+    wish = Wish(data)
+    name = wish.one_of([n for n in sorted(samples.documents()) if n != "pipeline"])
+    document = changed(samples.documents()[name], wish)
+    target = wish.one_of(sorted(FORMATS))
+    output = FOLDER / f"fuzz-{os.getpid()}-out" / {"store": "o.h5", "ndjson": "o.ndjson"}.get(target, "o")
+    output = output.with_suffix(".json") if target in ("coco", "youtube-vis", "sa-v") else output
+    with _file("document.json", json.dumps(document).encode()) as path:
+        try:
+            export(path, output, target, flatten=bool(wish.number(2)))
+            read_everything(output)
+        finally:
+            remove(output.parent)
+
+
+def pictures(data: bytes) -> None:
+    """Pictures and masks as any bytes."""
+    from engine.store.formats import png
+    from engine.video.stills import read_image
+
+    with _file("picture.png", data) as path:
+        for read in (png.read_mask_image, png.read_values, png.read_binary, png.image_size, read_image):
+            with contextlib.suppress(MugvosError):
+                read(path)
+
+
+def zips(data: bytes) -> None:
+    """Archives as any bytes."""
+    with _file("masks.zip", data) as path:
+        read_everything(path)
+
+
+def arrays(data: bytes) -> None:
+    """Segments, states and notes of unfinished runs."""
+    from engine.store.segment_files import read_segment, read_state
+
+    wish = Wish(data)
+    if wish.number(8) == 0:
+        _manifest(wish)
+        return
+    with _file("segment.npz", wish.rest()) as path:
+        for read in (read_segment, read_state):
+            with contextlib.suppress(MugvosError):
+                read(path)
+
+
+def _manifest(wish: Wish) -> None:
+    from engine.store import manifest
+
+    folder = FOLDER / f"fuzz-{os.getpid()}-run"
+    folder.mkdir(exist_ok=True)
+    document = changed(samples.manifest(), wish)
+    (folder / manifest.MANIFEST).write_bytes(json.dumps(document).encode())
+    found = manifest.load(folder)
+    assert found is None or manifest.differing(found.parameters, {}) is not None
+
+
+def checkpoints(data: bytes) -> None:
+    """Weights as any bytes."""
+    from engine.weights import load_state_dict, model_description, recognise
+
+    with _file("weights.pth", data) as path:
+        state, metadata = load_state_dict(path)
+        model_description(metadata, path)
+        recognise(state)
+
+
+def journals(data: bytes) -> None:
+    """The decisions of an annotation, and what a page may send."""
+    from engine.annotation.journal import Journal, _line
+
+    wish = Wish(data)
+    entry = {"seq": 1, "action": "judge", "clip": "c", "track": 1, "cells": [], "tracks": []}
+    whole = _line(entry) + _line({**entry, "seq": 2})
+    spoiled = bytearray(whole)
+    for _ in range(1 + wish.number(4)):
+        spoiled[wish.number(len(spoiled))] = wish.number(256)
+    with _file("journal.ndjson", bytes(spoiled) + wish.rest()) as path:
+        journal = Journal(path)
+        try:
+            list(journal.entries())
+        finally:
+            journal.close()
+
+
+def page_requests(data: bytes) -> None:
+    """What a page may send."""
+    from mugvos_cli.annotate.fields import Fields
+
+    wish = Wish(data)
+    sample = {"track": 1, "frames": [1, 2], "points": [[1, 2, 1]], "box": [1, 2, 3, 4], "name": "x", "wanted": True}
+    given = changed({"all": sample}, wish).get("all")
+    asked = {
+        "integer": "track", "integers": "frames", "points": "points", "box": "box", "text": "name", "flag": "wanted",
+        "number": "track", "inner": "all",
+    }  # fmt: skip
+    fields = Fields(given)
+    for kind, name in asked.items():
+        with contextlib.suppress(MugvosError):
+            getattr(fields, kind)(name)
+
+
+TARGETS: dict[str, tuple[Target, Callable[[], tuple[bytes, ...]]]] = {
+    "rle-codes": (rle_codes, lambda: (b"\0\0d6", b"\0\3fPb0000")),
+    "rle-values": (rle_values, lambda: (b"\0\5abcdefghijklmnopqrstuvwxyz" * 3,)),
+    "spots": (spots, lambda: (b"a=1,2@3;4,5,-|b=1,2,3,4", b"1e5,nan|", b"|0,0,1,1@999999999")),
+    "mask-prompts": (mask_prompts, lambda: (b"a=m.png@3", b"/dev/null", b"~x/m.png")),
+    "arguments": (arguments, lambda: (b"\0001/16", b"\0014GiB", b"\002640x480@30:yuv420p", b"\0031080x680")),
+    "configuration": (configuration, lambda: (b'data = ["synthetic"]\nsteps = 3\n[train]\nlr = 0.5\n', b"a.b = 1")),
+    "list-files": (list_files, lambda: (b"a.png\nb.png\n", b"\xef\xbb\xbf../x.png\n")),
+    "lines": (lines, lambda: (samples.lines()[:600], samples.lines())),
+    "line-values": (line_values, lambda: (b"abcdefgh" * 4,)),
+    "json-bytes": (json_bytes, lambda: tuple(b"\0" + json.dumps(d).encode() for d in samples.documents().values())),
+    "json-values": (json_values, lambda: tuple(bytes([n]) + b"abcdefgh" * 4 for n in range(9))),
+    "exported": (exported, lambda: tuple(bytes([n]) + b"abcdefgh" * 4 for n in range(9))),
+    "pictures": (pictures, samples.pictures),
+    "zips": (zips, samples.zips),
+    "arrays": (arrays, lambda: tuple(b"\1" + data for data in samples.archives_of_arrays())),
+    "checkpoints": (checkpoints, samples.checkpoints),
+    "journals": (journals, lambda: (b"abcdefgh",)),
+    "page-requests": (page_requests, lambda: (b"abcdefgh" * 3,)),
+}
