@@ -101,9 +101,18 @@ class Commands(TyperGroup):
         try:
             status = super().main(args, **settings)
             console.close_output()
+        except KeyboardInterrupt as fault:
+            status = console.status_of(fault)
         except Exception as fault:
-            status = _usage(fault) if hasattr(fault, "format_message") else console.status_of(fault)
+            status = _status(fault)
         sys.exit(status if isinstance(status, int) else console.DONE)
+
+
+def _status(fault: Exception) -> int:
+    """What a fault means; Typer's word for Ctrl-C before a command runs is Abort."""
+    if type(fault).__name__ == "Abort":
+        return console.status_of(KeyboardInterrupt())
+    return _usage(fault) if hasattr(fault, "format_message") else console.status_of(fault)
 
 
 def _usage(fault: Any) -> int:

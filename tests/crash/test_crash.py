@@ -3,11 +3,25 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 CAMPAIGN = Path(__file__).with_name("campaign.py")
+
+
+@pytest.mark.parametrize("where", ["load", "config.defaults"])
+def test_a_signal_before_the_command_has_begun_is_an_interrupt(
+    where: str, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"mugvos_cli.main.{where}", interrupted)
+    done = cli("info", "tracks.h5")
+    assert (done.status, "bug" in done.err, "interrupted" in done.err) == (130, False, True), done.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
