@@ -54,11 +54,11 @@ written() {
 
 made short.h5 $mugvos generate "$out/frames" --max-tracks "${SHORT_TRACKS:-60}"
 written short.json $mugvos info --json "$out/short.h5"
-$mugvos visualize "$out/short.h5" --rows 1 --columns 3 --max-width 480 --overwrite -o "$out/short.png"
+$mugvos visualize "$out/short.h5" --rows 1 --columns 3 --max-width 1800 --overwrite -o "$out/short.png"
 
 # shellcheck disable=SC2086  # folders of videos, one word each
 made long.h5 $mugvos generate $videos --max-tracks "${LONG_TRACKS:-24}" --prompts "${LONG_PROMPTS:-2}"
 written long.json $python "$here/tracks.py" "$out/long.h5" "$davis/Annotations/480p" --json
-$mugvos visualize "$out/long.h5" --rows 1 --columns 4 --max-width 480 --overwrite -o "$out/long.png"
+$mugvos visualize "$out/long.h5" --rows 1 --columns 4 --max-width 2400 --overwrite -o "$out/long.png"
 
 written proposals.json $python "$here/proposals.py" "$pictures" --pictures "${PICTURES:-20}" --json

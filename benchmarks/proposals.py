@@ -18,7 +18,7 @@ import numpy as np
 from engine.generation.births import ProposalBirths
 from engine.generation.settings import GenerateSettings
 from engine.masks.boxed import BoxedMask, iou
-from engine.models.sam.automatic import ProposalSettings
+from engine.models.sam.automatic import ProposalSettings, nms_of
 from engine.models.sam.making import make_prompter
 from engine.runtime.allocator import tune_allocator
 from engine.runtime.device import resolve_device
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=200)
     parser.add_argument("--predicted-iou", type=float, help="default: the SAM's own")
     parser.add_argument("--stability", type=float, help="default: the SAM's own")
-    parser.add_argument("--box-nms", type=float, default=ProposalSettings.box_nms)
+    parser.add_argument("--box-nms", type=float, help="default: the SAM's own")
     parser.add_argument("--pictures", type=int, help="only so many, evenly spaced")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", action="store_true")
@@ -60,12 +60,14 @@ def main() -> None:
     tune_allocator()
     made = make_prompter(arguments.sam, arguments.checkpoint, resolve_device(arguments.device), "auto")
     config = made.config
+    boxes, masks = nms_of(config, arguments.box_nms)
     proposals = ProposalSettings(
         arguments.grid,
         config.predicted_iou if arguments.predicted_iou is None else arguments.predicted_iou,
         config.stability if arguments.stability is None else arguments.stability,
         config.stability_offset,
-        arguments.box_nms,
+        boxes,
+        mask_nms=masks,
     )
     settings = GenerateSettings(proposals=proposals, most_tracks=arguments.limit)
     best: list[float] = []

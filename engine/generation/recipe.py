@@ -25,7 +25,7 @@ class Wishes:
     grid: int = 32
     predicted_iou: float | None = None
     stability: float | None = None
-    box_nms: float = 0.7
+    box_nms: float | None = None
     crop_layers: int = 0
     max_tracks: int = 200
     points: int = 5
@@ -39,13 +39,14 @@ class Wishes:
         """With the SAM's own thresholds for what was not asked for. Raises UsageError for what cannot be meant."""
         from engine.generation.linking import LinkSettings
         from engine.generation.settings import GenerateSettings
-        from engine.models.sam.automatic import ProposalSettings
+        from engine.models.sam.automatic import ProposalSettings, nms_of
 
         trusted = sam.predicted_iou if self.predicted_iou is None else self.predicted_iou
         stable = sam.stability if self.stability is None else self.stability
         offset = sam.stability_offset
+        boxes, masks = nms_of(sam, self.box_nms)
         return GenerateSettings(
-            proposals=ProposalSettings(self.grid, trusted, stable, offset, self.box_nms, self.crop_layers),
+            proposals=ProposalSettings(self.grid, trusted, stable, offset, boxes, self.crop_layers, mask_nms=masks),
             link=LinkSettings(stability=sam.stability, stability_offset=offset, least_iou=self.min_iou),
             most_tracks=self.max_tracks,
             points=self.points,

@@ -22,7 +22,8 @@ def without_duplicates(masks: Sequence[BoxedMask], threshold: float = 0.7) -> li
     An earlier mask counts also where it was dropped itself: of a chain of similar masks only the first stays.
     """
     areas = np.array([mask.area for mask in masks], np.int64)
-    return [i for i in range(len(masks)) if not _has_earlier_twin(masks, areas, i, threshold)]
+    boxes = np.array([(m.top, m.left, m.bottom, m.right) for m in masks], np.int64).reshape(-1, 4)
+    return [i for i in range(len(masks)) if not _has_earlier_twin(masks, areas, boxes, i, threshold)]
 
 
 def limited(
@@ -43,8 +44,14 @@ def limited(
     return Kept(big + [small[int(place)] for place in drawn])
 
 
-def _has_earlier_twin(masks: Sequence[BoxedMask], areas: np.ndarray, index: int, threshold: float) -> bool:
-    before, area = areas[:index], areas[index]
-    # IoU is at most the ratio of the areas, so most pairs need no look.
-    near = np.flatnonzero(np.minimum(before, area) > threshold * np.maximum(before, area))
+def _has_earlier_twin(
+    masks: Sequence[BoxedMask], areas: np.ndarray, boxes: np.ndarray, index: int, threshold: float
+) -> bool:
+    top, left, bottom, right = boxes[index]
+    height = np.minimum(boxes[:index, 2], bottom) - np.maximum(boxes[:index, 0], top)
+    width = np.minimum(boxes[:index, 3], right) - np.maximum(boxes[:index, 1], left)
+    shared = np.maximum(height, 0) * np.maximum(width, 0)
+    # No more than the smaller mask and no more than what the boxes share can be shared, so most pairs need no look.
+    most = np.minimum(shared, np.minimum(areas[:index], areas[index]))
+    near = np.flatnonzero(most > threshold * (areas[:index] + areas[index] - most))
     return any(iou(masks[int(other)], masks[index]) > threshold for other in near)

@@ -45,8 +45,9 @@ def generate(
         typer.Option("--stability", metavar="SCORE", help="Proposals: the least stability. [of the SAM]"),
     ] = None,
     box_nms: Annotated[
-        float, typer.Option("--box-nms", metavar="IOU", help="Proposals: of boxes more alike, one stays.")
-    ] = 0.7,
+        float | None,
+        typer.Option("--box-nms", metavar="IOU", help="Proposals: of boxes more alike, one stays. [of the SAM]"),
+    ] = None,
     crop_layers: Annotated[
         int, typer.Option("--crop-layers", metavar="N", min=0, help="Proposals: ask again in crops, 4 in layer 1.")
     ] = 0,

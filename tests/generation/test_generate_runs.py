@@ -1,6 +1,8 @@
 """Whole runs of `mugvos generate`: the same whatever interrupts it, failures named, parts that make up the whole."""
 
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from generate_toys import QUICK, contents, write_sam, write_videos
 from pipeline_golden import frames
 from small_videos import write_frames
 
 from engine.store import StoreReader, merge_stores
+from engine.video import VideoWriter
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +179,35 @@ def test_agreement_leaves_out_what_drifts(run: Callable[..., Any], videos: Path,
         quality = store.clip("a").provenance["quality"]
     assert quality["min_agreement"] == 0.9
     assert sum(quality["left out"].values()) == report["left out"]
+
+
+def test_a_pipe_is_read_for_the_plan_for_clips_and_backwards(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with VideoWriter(tmp_path / "v.mp4", 10, 128, 96) as writer:
+        for image in frames()[:2] * 2:
+            writer.write(image)
+    options = ("-o", tmp_path / "out.h5", "--clip-length", 2, "--split-scenes", "--min-agreement", 0, "--max-tracks", 1)
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, "wb") as there:  # less than a pipe holds
+        there.write((tmp_path / "v.mp4").read_bytes())
+    with io.TextIOWrapper(os.fdopen(read_end, "rb")) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        outcome = run("-", *options)
+    assert outcome.status == 0, outcome.err
+    assert list(contents(tmp_path / "out.h5")) == ["stdin_bin0", "stdin_bin1"]
+    refused = run("-", "-o", tmp_path / "x.h5", "--workers", 2)
+    assert refused.status == 2 and "standard input is not there for workers" in refused.err
+
+
+def test_what_was_generated_trains(
+    run: Callable[..., Any], cli: Callable[..., Any], videos: Path, tmp_path: Path
+) -> None:
+    assert run(videos / "a", "-o", tmp_path / "tracks.h5", "--max-tracks", 3).status == 0
+    short = ("--steps", 2, "--batch", 1, "--size", 32, "--device", "cpu")
+    trained = cli(
+        "train", "--data", tmp_path / "tracks.h5", "--videos", videos, "-o", tmp_path / "w.safetensors", *short
+    )
+    assert trained.status == 0, trained.err
+    rows = (tmp_path / "w.safetensors.metrics.jsonl").read_text().splitlines()
+    assert rows and all(np.isfinite(json.loads(row)["loss"]) for row in rows)

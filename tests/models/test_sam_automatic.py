@@ -1,11 +1,15 @@
 """Automatic masks against the recorded ones and against segment-anything's own generator."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sam_golden import case, golden_sam, unpacked
 from segment_anything import SamAutomaticMaskGenerator
 
-from engine.models.sam.automatic import Proposal, ProposalSettings, propose
+from engine.masks.boxed import iou
+from engine.models.sam.automatic import Proposal, ProposalSettings, nms_of, propose
+from engine.models.sam.config import CONFIGS
 from engine.models.sam.crops import crops_of, grid_points
 from engine.models.sam.prompting import Prompter
 
@@ -86,3 +90,23 @@ def test_grid_and_crops() -> None:
     for crop in crops:
         covered[crop.y0 : crop.y1, crop.x0 : crop.x1] += 1
     assert covered.min() >= 3
+
+
+def test_masks_alike_go_by_their_pixels(core: dict[str, np.ndarray]) -> None:
+    every = ProposalSettings(6, 0.4, 0.8, box_nms=None)
+    prompter = Prompter(golden_sam())
+    embedding = prompter.embed(core["image"])
+    found, kept = (
+        propose(prompter, core["image"], dataclasses.replace(every, mask_nms=most), embedding) for most in (None, 0.7)
+    )
+    assert 3 < len(kept) < len(found)
+    assert [p.score for p in kept] == sorted((p.score for p in kept), reverse=True)
+    for place, proposal in enumerate(kept):  # small masks are coarse where they are compared
+        assert all(iou(proposal.mask, other.mask) < 0.8 for other in kept[:place])
+    assert np.array_equal(kept[0].mask.crop, max(found, key=lambda p: p.score).mask.crop)
+
+
+def test_which_test_belongs_to_which_sam() -> None:
+    assert nms_of(CONFIGS["sam-vit-b"]) == (0.7, None)
+    assert nms_of(CONFIGS["sam-tiny"]) == (None, 0.7)
+    assert nms_of(CONFIGS["sam-tiny"], 0.9) == nms_of(CONFIGS["sam-vit-b"], 0.9) == (0.9, None)

@@ -1,7 +1,7 @@
 """Masks of everything on a picture: SAM asked at every point of a grid, as its automatic mask generator does.
 
 A mask stays if the network trusts it, if it hardly changes with its threshold, if it is not cut by a crop's border, and
-if no better one has nearly the same box. Masks that fail the first test are never upsampled.
+if no better one has nearly the same box, or nearly the same pixels. Masks that fail the first test are never upsampled.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 from torchvision.ops import nms
 
 from engine.masks import rle
 from engine.masks.boxed import BoxedMask
+from engine.models.sam.config import SAMConfig
 from engine.models.sam.crops import Crop, crops_of, grid_points
 from engine.models.sam.prompting import Embedding, Prompter
+from engine.runtime.onednn import product
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 _POINTS_AT_ONCE = 64
@@ -27,19 +30,29 @@ class ProposalSettings:
 
     points_per_side: of the grid. predicted_iou: masks have to be above. stability: masks have to reach it, measured on
     logits of the picture's size between threshold - offset and threshold + offset. box_nms: IoU of boxes above which
-    the less trusted mask goes. crop_layers: layer i asks again in 4^i crops, overlapping by crop_overlap of the shorter
-    side; crop_nms decides between crops; crop_points_divisor thins the grid from layer to layer.
+    the less trusted mask goes; mask_nms: of masks, at half the decoder's resolution; None for no such test.
+    crop_layers: layer i asks again in 4^i crops, overlapping by crop_overlap of the shorter side; crop_nms decides
+    between crops; crop_points_divisor thins the grid from layer to layer.
     """
 
     points_per_side: int = 32
     predicted_iou: float = 0.88
     stability: float = 0.95
     stability_offset: float = 1.0
-    box_nms: float = 0.7
+    box_nms: float | None = 0.7
     crop_layers: int = 0
     crop_nms: float = 0.7
     crop_overlap: float = 512 / 1500
     crop_points_divisor: int = 1
+    mask_nms: float | None = None
+
+
+def nms_of(config: SAMConfig, box_nms: float | None = None) -> tuple[float | None, float | None]:
+    """box_nms and mask_nms of a SAM. box_nms: what was asked for; boxes then decide whatever the SAM."""
+    usual = ProposalSettings.box_nms
+    if box_nms is None and config.compares_masks:
+        return None, usual
+    return (usual if box_nms is None else box_nms), None
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,10 @@ class Proposal:
 
 @dataclass(frozen=True)
 class _Found:
-    """A proposal before suppression, its mask as run lengths. box: x0, y0, x1, y1 of the picture, pixels included."""
+    """A proposal before suppression, its mask as run lengths. box: x0, y0, x1, y1 of the picture, pixels included.
+
+    cells: every other cell of the decoder's mask in both directions, flat and packed, where masks are compared.
+    """
 
     code: bytes
     box: tuple[int, int, int, int]
@@ -63,6 +79,7 @@ class _Found:
     stability: float
     point: tuple[float, float]
     crop: Crop
+    cells: UInt8Array
 
 
 def propose(
@@ -96,7 +113,11 @@ def propose(
             in_crop += _ask(prompter, known, group, crop, (height, width), settings)
             if on_points is not None:
                 on_points(len(group))
-        found += _suppressed(in_crop, [f.score for f in in_crop], settings.box_nms)
+        if settings.mask_nms is not None:
+            in_crop = _without_twins(in_crop, settings.mask_nms)
+        if settings.box_nms is not None:
+            in_crop = _suppressed(in_crop, [f.score for f in in_crop], settings.box_nms)
+        found += in_crop
     if len(crops) > 1:
         found = _suppressed(found, [1 / f.crop.area for f in found], settings.crop_nms)
     return [_proposal(entry) for entry in found]
@@ -117,8 +138,9 @@ def _ask(
     logits = decoded.logits.flatten(0, 1)[torch.from_numpy(trusted).to(decoded.logits.device)]
     threshold, offset = prompter.threshold, settings.stability_offset
     extents = embedding.upsampler.extents(logits, threshold - offset)
+    cells = _cells(logits, embedding, threshold)
     found = []
-    for low, extent, index in zip(logits, extents, trusted, strict=True):
+    for low, extent, index, own in zip(logits, extents, trusted, cells, strict=True):
         if extent[1] < 0 or extent[3] < 0:
             continue
         window = embedding.upsampler.window(extent)
@@ -131,7 +153,7 @@ def _ask(
             continue
         x, y = points[index // 3] + (crop.x0, crop.y0)
         code = rle.encode(mask.crop)
-        found.append(_Found(code, box, float(scores[index]), stability, (float(x), float(y)), crop))
+        found.append(_Found(code, box, float(scores[index]), stability, (float(x), float(y)), crop, own))
     return found
 
 
@@ -142,6 +164,32 @@ def _suppressed(found: Sequence[_Found], scores: Sequence[float], threshold: flo
     boxes = torch.tensor([entry.box for entry in found], dtype=torch.float32)
     kept = nms(boxes, torch.tensor(scores, dtype=torch.float32), threshold)
     return [found[index] for index in kept.tolist()]
+
+
+def _cells(logits: Tensor, embedding: Embedding, threshold: float) -> UInt8Array:
+    """What twins are told by: (N, rows, columns) -> bits (N, bytes)."""
+    rows, columns = embedding.upsampler.rows.cells, embedding.upsampler.columns.cells
+    above = (logits[:, :rows:2, :columns:2] > threshold).flatten(1)
+    return np.packbits(above.cpu().numpy(), axis=1)
+
+
+def _without_twins(found: Sequence[_Found], threshold: float) -> list[_Found]:
+    """Highest score first, those that are no more alike than the threshold (IoU) to any that stays."""
+    if not found:
+        return []
+    order = sorted(found, key=lambda entry: -entry.score)
+    planes = torch.from_numpy(np.unpackbits(np.stack([entry.cells for entry in order]), axis=1)).float()
+    with torch.inference_mode():
+        shared = product(planes, planes).numpy()
+    areas = shared.diagonal()
+    alike = shared > threshold * (areas[:, None] + areas - shared)
+    gone = np.zeros(len(order), np.bool_)
+    kept = []
+    for index, entry in enumerate(order):
+        if not gone[index]:
+            kept.append(entry)
+            gone |= alike[index]
+    return kept
 
 
 def _proposal(found: _Found) -> Proposal:

@@ -52,6 +52,14 @@ class SAMConfig:
         """Side of the image embedding in positions."""
         return self.image_side // self.stride
 
+    @property
+    def compares_masks(self) -> bool:
+        """Whether of proposals alike the less trusted goes by masks; by boxes, as in SAM's generator, where not.
+
+        Trust is a weak sign in a small network: among all masks of one box the best one is often not the most trusted.
+        """
+        return self.drawn_prompts
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they travel with the weights."""
         return asdict(self)

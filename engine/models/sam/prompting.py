@@ -95,11 +95,13 @@ class Prompter:
         filled = torch.cat([points, points[-1:].expand(full - wanted, -1, -1)]) if wanted < full else points
         labels = torch.ones(filled.shape[:2], dtype=torch.int, device=self.device)
         encoder, side, asked = self.sam.prompt_encoder, embedding.image, (filled, labels)
+        decoder = self._decoder
         with autocast(self.device, self._autocast):
             if isinstance(side, DrawnSide):
-                logits, scores = self._decoder.answer(side, encoder.tokens(asked), encoder.planes(asked, None))
+                assert isinstance(decoder, SharedDrawnDecoder)
+                logits, scores = decoder.answer(side, encoder.tokens(asked), encoder.planes(asked, None))
             else:
-                logits, scores = self._decoder(side, encoder(points=asked, boxes=None, masks=None)[0])
+                logits, scores = decoder(side, encoder(points=asked, boxes=None, masks=None)[0])
         return logits[:wanted].float(), scores[:wanted].float()
 
 
