@@ -8,7 +8,7 @@ from engine.errors import FormatError
 from engine.store import ndjson
 from engine.store.formats import coco, davis, mugvos, pipeline, sa_v, youtube_vis
 from engine.store.formats.options import ExportOptions
-from engine.store.merge import add_clip
+from engine.store.merge import add_clip, parts_of
 from engine.store.open import STORE, open_source
 from engine.store.source import MaskSource
 from engine.store.spool import STDIO
@@ -43,8 +43,9 @@ def format_of_suffix(output: Path) -> str:
 
 
 def write_store(source: MaskSource, output: Path, options: ExportOptions) -> None:
-    """Write a store."""
-    with StoreWriter(output, options.overwrite) as writer:
+    """Write a store. One of all clips is still the part of a run that its source is."""
+    whole = options.clips is None or set(options.clips) >= set(source.clips)
+    with StoreWriter(output, options.overwrite, parts_of(source) if whole else None) as writer:
         for clip in options.chosen(source):
             add_clip(writer, clip)
 

@@ -60,7 +60,7 @@ def convert(
     from engine.store.merge import expanded
 
     found = expanded(inputs)
-    if len(found) > 1:
+    if len(found) > 1 or found != inputs:
         _refuse_with_several(source_format, target_format, clip, flatten, predictions, nested)
         _merge(found, output, overwrite)
     else:

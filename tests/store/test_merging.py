@@ -59,8 +59,10 @@ def test_shards_that_are_missing_are_named(cli: Callable[..., Any], tmp_path: Pa
     done = cli("convert", *parts, tmp_path / "some.h5")
     assert done.status == 1 and "made without shards 2 and 4 of 4" in done.err and done.err.count("\n") == 1
     assert names(tmp_path / "some.h5") == ["a1", "a3"]
+    assert cli("convert", tmp_path / "some.h5", tmp_path / "copy.h5").status == 0
+    (tmp_path / "some.h5").unlink()
     later = [shard(tmp_path, i, 4, f"a{i}") for i in (2, 4)]
-    assert cli("convert", tmp_path / "some.h5", *later, tmp_path / "all.h5").status == 0
+    assert cli("convert", tmp_path / "copy.h5", *later, tmp_path / "all.h5").status == 0
     assert names(tmp_path / "all.h5") == ["a1", "a2", "a3", "a4"]
 
 

@@ -10,6 +10,7 @@ import platform
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import engine
@@ -30,10 +31,11 @@ class ClipActor:
         self._notes: list[str] = []
         self._asked = threading.Event()
 
-    def set_up(self, worker: int, version: str) -> Event:
-        """Build the maker; Ready or Broken. version: of the driver's mugvos."""
+    def set_up(self, worker: int, version: str, folder: str) -> Event:
+        """Build the maker; Ready or Broken. version: of the driver's mugvos; folder: that its paths start from."""
         try:
             _check_version(version)
+            _enter(folder)
             self._maker = set_up(self._recipe, self._seat, self._notes.append)
         except MugvosError as error:
             return Broken(worker, error=error)
@@ -92,7 +94,7 @@ class RayCrew:
         self._hired += 1
         actor = self._kind.remote(self._recipe, self._seat)
         self._actors[self._hired] = actor
-        self._calls[actor.set_up.remote(self._hired, engine.__version__)] = self._hired
+        self._calls[actor.set_up.remote(self._hired, engine.__version__, str(Path.cwd()))] = self._hired
         return self._hired
 
     def give(self, worker: int, job: Job) -> None:
@@ -163,6 +165,16 @@ def _check_version(version: str) -> None:
         raise StoreError(
             f"{platform.node()} has mugvos {engine.__version__}, the driver {version}", "install the same everywhere"
         )
+
+
+def _enter(folder: str) -> None:
+    """Paths that were given from the driver's folder on mean the same here."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: is not there on {platform.node()}", "begin in a folder that all machines of the cluster share"
+        ) from error
 
 
 def _device_of(device: str, share: Share) -> str:
