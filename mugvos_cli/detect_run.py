@@ -87,7 +87,7 @@ def _job(
         "sam": made.sam,
         "sam_weights": file_digest(made.sam_weights) if made.sam_weights else "random",
         "precision": arithmetic,
-        "options": {name: value for name, value in asdict(asked.options).items() if name != "chunk"},
+        "options": {name: value for name, value in asdict(asked.options).items() if name not in ("chunk", "offload")},
         "detecting": asdict(asked.detecting),
     }
     return DetectingJob(reader, made.loop, reader.info.name, parameters, asked.segment, profile)

@@ -203,7 +203,7 @@ def _job(
         "model": made.model,
         "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
         "precision": models.arithmetic,
-        "options": {name: value for name, value in asdict(models.options).items() if name != "chunk"},
+        "options": {name: value for name, value in asdict(models.options).items() if name not in ("chunk", "offload")},
     }
     exclusive, name = models.options.exclusive, reader.info.name
 

@@ -34,10 +34,19 @@ class TemporalMemory:
 
     dtype: of the factors of the similarity. Keys count as differences only, so the mean of the first frame's keys is
     taken off all of them: what is left is smaller, and smaller types hold it better.
+    home: where keys and values are kept, if not where they come from; a read brings there and back what it needs.
     """
 
-    def __init__(self, limit: int, policy: str, decisions: Decisions, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        limit: int,
+        policy: str,
+        decisions: Decisions,
+        dtype: torch.dtype = torch.float32,
+        home: torch.device | None = None,
+    ) -> None:
         check_policy(policy)
+        self.home = home
         self.limit = limit
         self.dtype = dtype
         self.policy = policy
@@ -72,7 +81,7 @@ class TemporalMemory:
         if self._table is None:
             self._centre = key.float().mean(2, keepdim=True)
         factor = memory_side(key.float() - self._centre, shrinkage.float())[0].T.to(self.dtype)
-        rows = values.transpose(1, 2)
+        factor, rows = factor.to(self.home or factor.device), values.transpose(1, 2).to(self.home or values.device)
         if self._table is None:
             self._table = FrameTable(self.limit, factor, rows)
         self._table.append(factor, rows)
@@ -87,9 +96,8 @@ class TemporalMemory:
         chosen = None if selection is None else selection.float()
         queries = query_side(query.float() - self._centre, chosen)[0].T.to(self.dtype)
         values = self._table.values
-        read = values.new_empty(len(values), len(queries), values.shape[3])
-        blocks = query_blocks(self._table.filled * self._table.places, len(queries), top_k)
-        for part in blocks:
+        read = torch.empty(len(values), len(queries), values.shape[3], dtype=values.dtype, device=query.device)
+        for part in query_blocks(self._table.filled * self._table.places, len(queries), top_k):
             if top_k is None:
                 self._read_all(queries[part], read[:, part])
             else:
@@ -97,27 +105,28 @@ class TemporalMemory:
         return read.transpose(1, 2)
 
     def _read_all(self, queries: Tensor, read: Tensor) -> None:
-        """Softmax over all positions: queries (Q, K), to be read into (tracks, Q, C_v)."""
+        """Softmax over all positions: queries (Q, K), to be read into (tracks, Q, C_v). Values come track by track."""
         assert self._table is not None
-        scores = scores_by_query(self._table.flat_keys(), queries)
+        scores = scores_by_query(self._table.flat_keys().to(queries.device), queries)
         for rows, slots in self._by_entry():
+            own = scores
             if slots is not None:
                 foreign = torch.ones(len(self), dtype=torch.bool, device=scores.device)
                 foreign[slots] = False
                 own = scores.masked_fill(foreign.repeat_interleave(self._table.places).unsqueeze(1), float("-inf"))
-            weights = Affinity(scores if slots is None else own)
-            read[rows] = weights.read(self._table.flat_values(rows))
+            read[rows] = Affinity(own).read(track.to(read.device) for track in self._table.flat_values(rows))
 
     def _read_nearest(self, queries: Tensor, top_k: int, read: Tensor) -> None:
-        """Softmax over the most similar positions; arguments as for `_read_all`."""
+        """Softmax over the most similar positions; arguments as above. Values are gathered where they are kept."""
         assert self._table is not None
-        places = self._table.places
-        far = [distances(queries, key) for key in self._table.filled_keys()]
+        places, home = self._table.places, self._table.values.device
+        far = [distances(queries, key.to(queries.device)) for key in self._table.filled_keys()]
         for rows, slots in self._by_entry():
             least, at = nearest(far if slots is None else [far[slot] for slot in slots], top_k)
             if slots is not None:
                 at = torch.tensor(slots, device=at.device)[at // places] * places + at % places
-            read[rows] = NearestWeights(least, at).read(self._table.flat_values(rows))
+            weights = NearestWeights(least.to(home), at.to(home))
+            read[rows] = weights.read(self._table.flat_values(rows)).to(read.device)
 
     def drop(self, rows: Sequence[int]) -> None:
         """Forget tracks; frames that no track reads any more go with them."""
@@ -146,7 +155,7 @@ class TemporalMemory:
         self.frames = [int(frame) for frame in state["frames"]]
         self.since = [int(frame) for frame in state["since"]]
         self.given = [int(frame) for frame in state["given"]]
-        self._table = FrameTable.from_state(self.limit, state["table"], device) if self.frames else None
+        self._table = FrameTable.from_state(self.limit, state["table"], self.home or device) if self.frames else None
         self._centre = from_plain(state["centre"], device)
         self.decisions.load_state(state["decisions"])
 

@@ -25,7 +25,7 @@ def alone(logits: Tensor) -> Tensor:
 
     Background and object have opposite logits there, and the softmax of two numbers is the sigmoid of their difference.
     """
-    return (2 * logits.clamp(-_FURTHEST, _FURTHEST)).sigmoid()
+    return logits.clamp(-_FURTHEST, _FURTHEST).mul_(2).sigmoid_()
 
 
 def aggregate_probabilities(probabilities: Tensor, joint: bool = True) -> Tensor:

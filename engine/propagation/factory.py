@@ -122,6 +122,8 @@ def mmpm_tracker(
     """A tracker around an MMPM with the memory that the options name."""
     frames = MMPMFrames(network, device, precision, options.chunk, options.exclusive)
     if options.memory == "long-term":
+        if options.offload:
+            raise UsageError("--offload moves the temporal memory", "leave it or --memory long-term out")
         config = network.config
         memory = long_term(options, config.memory_frames, config.top_k or 30)
         return XMemTracker(frames, memory, options.interval or config.interval, near=PreviousFrame.of(frames))

@@ -34,7 +34,11 @@ class MMPMTracker(RememberingTracker):
         self.deep_update = options.deep_update
         self.decisions = decisions or SeededDecisions(options.seed)
         self.memory: TemporalMemory = TemporalMemory(
-            options.memory_frames or config.memory_frames, options.evict, self.decisions, frames.score_dtype
+            options.memory_frames or config.memory_frames,
+            options.evict,
+            self.decisions,
+            frames.score_dtype,
+            torch.device("cpu") if options.offload else None,
         )
 
     def _begin(self, frame: EncodedFrame) -> None:

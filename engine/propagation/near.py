@@ -47,7 +47,8 @@ class PreviousFrame:
     def put(self, key: Key, values: Tensor) -> None:
         """Remember a frame instead of the one before."""
         if self.wanted:
-            self._held = key, values.to(self._dtype)
+            # Contiguous, as after a restart: another layout sums in another order.
+            self._held = Key(*(part.contiguous() for part in key)), values.to(self._dtype)
 
     def beside(self, read: Tensor, query: Key) -> Tensor:
         """Append the local read-out to the memory's: (tracks, C_v, h, w) -> (tracks, 2 C_v, h, w)."""
@@ -67,7 +68,7 @@ class PreviousFrame:
         memory = memory_side(past, key.shrinkage)[0].T.to(self._dtype)
         asked = query_side(now, query.selection)[0].T.to(self._dtype)
         unlike = (query.selection * (now - past).square()).sum(1) * key.shrinkage[:, 0] / now.shape[1] ** 0.5
-        rows, grid = values.flatten(2).transpose(1, 2), (values.shape[2], values.shape[3])
+        rows, grid = values.flatten(2).transpose(1, 2).contiguous(), (values.shape[2], values.shape[3])
         read = read_locally(asked.contiguous(), memory.contiguous(), rows, unlike[0], grid, self._reach)
         return read.transpose(1, 2).unflatten(2, grid)
 

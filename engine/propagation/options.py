@@ -23,7 +23,8 @@ class MMPMOptions:
     exclusive: tracks compete, a pixel belongs to one at most. chunk: most tracks in one pass of the network; halved
     when memory runs out, never a matter of results. top_k: most similar memory positions that are read. seed: of the
     random decisions. memory: the paper's temporal memory, or XMem's with long-term consolidation.
-    short_side: of what XMem and DEVA look at.
+    short_side: of what XMem and DEVA look at. offload: the temporal memory is kept in the computer's own RAM, whatever
+    device the network is on.
     """
 
     interval: int | None = None
@@ -36,6 +37,7 @@ class MMPMOptions:
     seed: int = 0
     memory: MemoryKind = "temporal"
     short_side: int | None = None
+    offload: bool = False
 
     def __post_init__(self) -> None:
         """Raises UsageError for values out of range."""

@@ -28,6 +28,7 @@ Interval = Annotated[int | None, typer.Option(min=1, help="Frames between memory
 MemoryFrames = Annotated[int | None, typer.Option(min=1, help="Most frames remembered; default: the model's.")]
 TopK = Annotated[int | None, typer.Option(min=1, help="Memory positions read for each place; default: the model's.")]
 Chunk = Annotated[int, typer.Option(min=1, help="Most tracks in one pass of the network; never changes the result.")]
+Offload = Annotated[bool, typer.Option("--offload", help="Keep the memory in the computer's RAM, not on the GPU.")]
 _DEEP = ("random", "memory", "never")
 _EVICT = ("random_except_first_last", "random_except_first", "random", "fifo", "not_filter")
 _MEMORY = ("temporal", "long-term")
@@ -75,6 +76,7 @@ def propagate(
     ] = "random",
     top_k: TopK = None,
     chunk: Chunk = 8,
+    offload: Offload = False,
     grid: choose.Grid = 32,
     form: choose.Form = "video",
     large_area: choose.LargeArea = "exact",
@@ -130,6 +132,7 @@ def propagate(
         seed=seed,
         memory=cast(Any, memory),
         short_side=short_side,
+        offload=offload,
     )
     sam_options = SAMOptions(
         sam=sam,
@@ -205,7 +208,7 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
             sentences=given["text"],
             encoder=given["text_encoder"],
             raw=given["raw_text"],
-            options={name: value for name, value in asdict(options).items() if name != "chunk"},
+            options={name: value for name, value in asdict(options).items() if name not in ("chunk", "offload")},
             make_tracker=make_tracker,
             **{name: given[name] for name in (*same, *more)},
         )

@@ -117,3 +117,37 @@ def test_clear_restarts_the_decisions() -> None:
     fill(memory, [1] * 9)
     assert sorted(memory.frames) == first
     assert np.all(np.diff(first) > 0)
+
+
+@pytest.mark.parametrize("top_k", [None, 4])
+def test_a_memory_with_a_home_of_its_own_reads_the_same(top_k: int | None) -> None:
+    tracks, query = [1, 1, 2, 3], draw(1, KEY, 5)
+    memories = [TemporalMemory(3, "fifo", SeededDecisions(0), home=home) for home in (None, torch.device("cpu"))]
+    put = [(draw(1, KEY, POSITIONS), draw(1, 1, POSITIONS) ** 2 + 1, draw(n, VALUE, POSITIONS)) for n in tracks]
+    for memory in memories:
+        for frame, parts in enumerate(put):
+            memory.add(frame, *parts)
+    reads = [memory.read(query, None, top_k) for memory in memories]
+    assert torch.equal(*reads)
+    again = TemporalMemory(3, "fifo", SeededDecisions(0), home=torch.device("cpu"))
+    again.load_state(memories[0].state())
+    assert torch.equal(again.read(query, None, top_k), reads[0])
+
+
+def test_nothing_is_kept_but_at_home() -> None:
+    memory = TemporalMemory(2, "fifo", SeededDecisions(0), home=torch.device("meta"))
+    fill(memory, [1, 2, 2])
+    assert memory._table is not None
+    assert {memory._table.keys.device.type, memory._table.values.device.type} == {"meta"}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("top_k", [None, 4])
+def test_offloaded_from_a_card(top_k: int | None) -> None:
+    card, query = torch.device("cuda"), draw(1, KEY, 5)
+    here, there = memory_of(4), TemporalMemory(4, "fifo", SeededDecisions(0), home=torch.device("cpu"))
+    for frame, parts in fill(here, [1, 1, 2]).items():
+        there.add(frame, *(part.to(card) for part in parts))
+    read = there.read(query.to(card), None, top_k)
+    assert read.device.type == "cuda" and there._table is not None and there._table.values.device.type == "cpu"
+    torch.testing.assert_close(read.cpu(), here.read(query, None, top_k), atol=1e-5, rtol=1e-4)
