@@ -25,19 +25,28 @@ def packed_columns(codes: bytes, lengths: NDArray[np.int64], height: int, width:
     first = np.cumsum(numbers) - numbers
     code = np.repeat(np.arange(len(numbers)), numbers)
     column, row = np.divmod(np.cumsum(runs) - code * height * width, height)  # where each run ends and the next begins
+    low, high = _touched_columns(column, numbers, width)
     column_bytes = -(-height // 8)
-    words = -(-width * column_bytes // 8) + 1  # one to spare, where a code ends and all is set to 0 again
-    bit = column * (8 * column_bytes) + row
-    within = column < width
+    words = -(-(high - low) * column_bytes // 8) + 1  # one to spare, where a code ends and all is set to 0 again
+    bit = (column - low) * (8 * column_bytes) + row
+    within = column < high
     word = code * words + np.where(within, bit >> 6, words - 1)
     flips = np.where(within, _ALL << (bit & 63).astype(np.uint64), _NONE)
     after = np.where(within & ((np.arange(len(code)) - first[code]) % 2 == 0), _ALL, _NONE)
     bits = _flipped(word, flips, after, len(numbers) * words)
-    packed = bits.reshape(len(numbers), words).view(np.uint8)[:, : width * column_bytes]
-    masks = np.ascontiguousarray(packed).reshape(len(numbers), width, column_bytes)
-    if height % 8:
-        masks[..., -1] &= np.uint8((1 << height % 8) - 1)
+    packed = bits.reshape(len(numbers), words).view(np.uint8)[:, : (high - low) * column_bytes]
+    masks = np.zeros((len(numbers), width, column_bytes), np.uint8)
+    masks[:, low:high] = packed.reshape(len(numbers), high - low, column_bytes)
+    masks[:, low:high, -1] &= np.uint8(0xFF >> -height % 8)
     return masks
+
+
+def _touched_columns(column: NDArray[np.int64], numbers: NDArray[np.int64], width: int) -> tuple[int, int]:
+    """The first column with an object and the one behind the last, over all codes. column: where each run ends."""
+    ends_in_object = bool((numbers % 2 == 0).any())
+    within = column[column < width]
+    low = int(within.min(initial=width - 1))
+    return low, width if ends_in_object else int(within.max(initial=low)) + 1
 
 
 def _flipped(word: NDArray[np.int64], flips: Words, after: Words, size: int) -> Words:
