@@ -46,17 +46,14 @@ def open_inputs(
         if sets:
             found = partial(open_annotators, predictions, sets, format)
             repeated = partial(repeat_truth, again.args[0], sets, true_masks.format)
-            yield Inputs(found(), repeated(), protocol or "", (found, repeated))
+            yield Inputs(_kept(stack, found), _kept(stack, repeated), protocol or "", (found, repeated))
             return
         masks, opener = _opened(stack, predictions, format, lies)
         path = opener.args[0]
         known: Callable[[], Any] | None = split_by_truth(path, masks, true_masks) if format is None else None
         known = known or listed_by_truth(path, masks, true_masks)
         chosen = protocol or usual_protocol(true_masks)
-        if known:
-            understood = known()
-            stack.callback(understood.close)
-            masks = understood
+        masks = _kept(stack, known) if known else masks
         yield Inputs(masks, true_masks, chosen, (known or opener, again))
 
 
@@ -75,6 +72,14 @@ def _opened(stack: ExitStack, path: str, format: str | None, lies: dict[str, str
     if place != path:
         lies[place] = "standard input" if path == STDIO else path
     return source, partial(open_source, place, source.format)
+
+
+def _kept(stack: ExitStack, opener: Callable[[], Any]) -> Masks:
+    """A source, closed with the stack."""
+    source = opener()
+    stack.callback(source.close)
+    masks: Masks = source
+    return masks
 
 
 @contextmanager

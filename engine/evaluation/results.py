@@ -45,7 +45,7 @@ def annotator_folders(path: str | Path) -> list[str]:
 class PerAnnotator:
     """Clips named `<annotator>/<clip>`: of one source a folder, or of one source for all of them."""
 
-    def __init__(self, sources: dict[str, Masks]) -> None:
+    def __init__(self, sources: dict[str, MaskSource]) -> None:
         self._sources = sources
 
     @property
@@ -64,6 +64,11 @@ class PerAnnotator:
     def clip(self, name: str) -> ClipMasks:
         annotator, _, clip = name.partition("/")
         return self._sources[annotator].clip(clip)
+
+    def close(self) -> None:
+        """Close all sources."""
+        for source in self._sources.values():
+            source.close()
 
 
 def open_annotators(path: str, names: Sequence[str], format: str | None) -> PerAnnotator:
