@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from engine.propagation.prompts import PromptSet
     from engine.propagation.sam_factory import MadeAsker
     from engine.propagation.sam_options import SAMOptions
+    from engine.propagation.tracker import Tracker
     from engine.runtime.profile import Profile
     from engine.video import VideoReader
-
-_BYTES_A_PIXEL = 2 * (4 + 1)  # of a track: probability and mask of this frame, and of the one before until it is freed
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ def run_masks(asked: MaskRequest) -> None:
         models = models or _models(asked, bool(spots))
         if models.asker is not None:
             find_masks(models.asker, reader, spots, prompts)
-        _check_memory(len(prompts.tracks), shape)
+        if asked.memory_limit is not None:
+            _check_memory(models.tracker.tracker, len(prompts.tracks), shape)
         with profiled(asked.profile, asked.device, models.tracker.tracker) as profile:
             _run(_job(asked, reader, prompts, models, profile), asked, models.tracker.model)
 
@@ -166,12 +166,14 @@ def _check_first_frame(frames: list[int]) -> None:
         )
 
 
-def _check_memory(tracks: int, shape: tuple[int, int]) -> None:
+def _check_memory(tracker: "Tracker", tracks: int, shape: tuple[int, int]) -> None:
+    """Raises MemoryLimitError where what all tracks hold together does not fit, however small the batches are."""
+    from engine.propagation.holding import held_bytes
     from engine.runtime.memory import check_room
 
-    what = f"masks of {tracks} tracks of {shape[1]}x{shape[0]}"
-    needed = _BYTES_A_PIXEL * tracks * shape[0] * shape[1]
-    check_room(needed, what, "raise --memory-limit, or use smaller frames or fewer tracks")
+    what = f"a run with {counted(tracks, 'track')} of {shape[1]}x{shape[0]}"
+    hint = "raise --memory-limit, or use smaller frames or fewer tracks"
+    check_room(held_bytes(tracker, tracks, shape), what, hint)
 
 
 def _models(asked: MaskRequest, has_spots: bool) -> _Models:

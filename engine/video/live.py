@@ -91,13 +91,11 @@ class LiveReader(StreamReader):
         return LiveReport(self._captured, dropped, float(median), float(late))
 
     def close(self) -> None:
-        """Ends the thread. One that waits for a picture which never comes is left to end with the process."""
+        """Ends the thread, then as for any stream."""
         with self._ready:
             self._ended = True
         if self._thread is not None:
             self._thread.join(_FAREWELL)
-            if self._thread.is_alive():
-                self._closed = True  # the capture is in use
         super().close()
 
     def _frames(self, start: int, stop: int | None, step: int) -> Iterator[Frame]:
@@ -129,7 +127,7 @@ class LiveReader(StreamReader):
     def _fill(self) -> None:
         """The thread: the newest picture in place of the one before, up to the end or a fault."""
         try:
-            while not self._ended and (captured := self._capture.read()) is not None:
+            while not self._ended and (captured := self._read()) is not None:
                 self._check_size(self._captured, captured)
                 with self._ready:
                     self._newest = (self._captured, captured, self._clock())

@@ -21,7 +21,7 @@ class StreamReader(VideoReader):
 
     def __init__(self, capture: Capture, source: str, name: str) -> None:
         self._capture = capture
-        self._closed = self._begun = False
+        self._closed = self._begun = self._reading = False
         self._number: int | None = None
         try:
             first = capture.read()
@@ -40,7 +40,8 @@ class StreamReader(VideoReader):
         return self._number
 
     def close(self) -> None:
-        if not self._closed:
+        """Closes the capture, unless another thread waits in it for a picture: that ends with the process."""
+        if not self._closed and not self._reading:
             self._closed = True
             self._capture.close()
 
@@ -67,8 +68,15 @@ class StreamReader(VideoReader):
             self._check_size(number, captured)
             yield captured
             number += 1
-            captured = self._capture.read()
+            captured = self._read()
         self._number = number
+
+    def _read(self) -> Captured | None:
+        self._reading = True
+        try:
+            return self._capture.read()
+        finally:
+            self._reading = False
 
     def _frame(self, index: int, captured: Captured) -> Frame:
         return Frame(index, captured.image, f"{index:05d}", captured.time)

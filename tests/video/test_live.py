@@ -152,6 +152,20 @@ def test_a_source_without_a_picture_is_closed_again() -> None:
     assert camera.closed == 1
 
 
+def test_a_capture_that_somebody_waits_for_is_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.video.live._FAREWELL", 0.01)
+    camera = FakeCamera(0)
+    live = LiveReader(camera, "0", "camera0")
+    next(iter(live))
+    wait_until(lambda: live._reading)
+    live.close()
+    assert camera.closed == 0, "FFmpeg would be closed under the hands of a thread"
+    camera.show(None)
+    wait_until(lambda: not live._reading)
+    live.close()
+    assert camera.closed == 1
+
+
 def test_a_stream_gives_every_frame_once() -> None:
     camera = FakeCamera(*range(5), None)
     with StreamReader(camera, "-", "stdin") as stream:
