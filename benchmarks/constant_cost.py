@@ -1,6 +1,7 @@
 """What a frame costs late in a long video: CPU milliseconds and memory at frames 100, 1,000 and 5,000.
 
     python benchmarks/constant_cost.py mavos bmvos
+    python benchmarks/constant_cost.py mmpm-tiny --at 100 1000 10000 --size 54 96
 
 A tracker goes through a drawn video, its state is kept at each of these frames, and then trackers that go on from each
 take turns, a frame each, so that a busy machine slows all of them alike. Costs are medians over these turns of the
@@ -9,6 +10,7 @@ Small frames, random weights: what is compared depends on neither.
 """
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -21,10 +23,14 @@ import torch
 from engine.models.bmvos.network import BMVOS
 from engine.models.mavos.config import CONFIGS
 from engine.models.mavos.network import MAVOS
+from engine.models.mmpm.config import CONFIGS as MMPM_CONFIGS
+from engine.models.mmpm.network import MMPM
 from engine.propagation.bmvos import BMVOSTracker
 from engine.propagation.bmvos_frames import BMVOSFrames
+from engine.propagation.factory import mmpm_tracker
 from engine.propagation.mavos import MAVOSTracker
 from engine.propagation.mavos_frames import MAVOSFrames
+from engine.propagation.options import MMPMOptions
 from engine.propagation.tracker import Tracker
 from engine.runtime.allocator import tune_allocator
 
@@ -54,8 +60,11 @@ def stored(state: Any) -> int:
 
 
 def maker(model: str) -> Callable[[], Tracker]:
-    """Trackers of one network. BMVOS takes the frames as they are, not at 480 pixels."""
+    """Trackers of one network. BMVOS takes the frames as they are, not at 480 pixels; mmpm-tiny at 96."""
     torch.manual_seed(0)
+    if model == "mmpm-tiny":
+        tiny = MMPM(dataclasses.replace(MMPM_CONFIGS[model], image_side=96)).eval()
+        return lambda: mmpm_tracker(tiny, CPU, FP32, MMPMOptions())
     if model == "bmvos":
         network = BMVOS()
         return lambda: BMVOSTracker(BMVOSFrames(network, CPU, FP32, exclusive=False, usual=False))
@@ -108,7 +117,7 @@ def table(model: str, marks: list[int], turns: int, size: tuple[int, int]) -> No
 def main() -> None:
     """One table a model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", help="mavos, mavos-r50, mavos-swinb, bmvos")
+    parser.add_argument("models", nargs="+", help="mavos, mavos-r50, mavos-swinb, bmvos, mmpm-tiny")
     parser.add_argument("--at", type=int, nargs="+", default=[100, 1000, 5000], help="frames to compare")
     parser.add_argument("--turns", type=int, default=120, help="frames that each of them is timed for")
     parser.add_argument("--size", type=int, nargs=2, default=[33, 49], metavar=("H", "W"))

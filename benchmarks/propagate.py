@@ -263,21 +263,23 @@ def draw(trace: list[tuple[int, float, float]], path: str) -> None:
 
 
 def tracks(given: argparse.Namespace) -> dict[str, Any]:
-    """CPU milliseconds a frame for 1 to 500 tracks and the straight line through them."""
+    """CPU milliseconds a frame and MiB for 1 to 500 tracks, and the straight lines through them with their R²."""
     tune_allocator()
-    counts, costs = [1, 5, 20, 100, 500], []
+    counts, costs, sizes = [1, 5, 20, 100, 200, 500], [], []
     for count in counts:
         run = small_run(count, 24)
-        marks = [(index, time.process_time()) for index in run if index in (3, 23)]
-        costs.append(1000 * (marks[1][1] - marks[0][1]) / 20)
-    slope, base = np.polyfit(counts, costs, 1)
-    off = np.abs(np.polyval((slope, base), counts) / costs - 1)
-    return {
-        "CPU ms a frame": dict(zip(counts, costs, strict=True)),
-        "a track": slope,
-        "base": base,
-        "off": off.tolist(),
-    }
+        marks = [(time.process_time(), resident()) for index in run if index in (3, 23)]
+        costs.append(1000 * (marks[1][0] - marks[0][0]) / 20)
+        sizes.append(marks[1][1])
+    return {"CPU ms a frame": straight(counts, costs), "MiB": straight(counts, sizes)}
+
+
+def straight(counts: list[int], found: list[float]) -> dict[str, Any]:
+    """The line through figures by number of tracks."""
+    slope, base = np.polyfit(counts, found, 1)
+    rest = np.array(found) - np.polyval((slope, base), counts)
+    r2 = 1 - float(rest @ rest) / float(np.var(found) * len(found))
+    return {"found": dict(zip(counts, found, strict=True)), "a track": slope, "base": base, "R²": r2}
 
 
 def main() -> None:
