@@ -5,7 +5,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.errors import MaskError
 from engine.models.bmvos.network import BMVOS, Encoded
 from engine.models.bmvos.preprocess import (
     SMALLEST_OBJECT,
@@ -17,7 +16,8 @@ from engine.models.bmvos.preprocess import (
     resized,
     usual_size,
 )
-from engine.propagation.rivals import against_rivals
+from engine.nn.aggregate import against_rivals
+from engine.propagation.given import refuse_other_sizes
 from engine.runtime.precision import autocast
 from engine.types import BoolArray, FloatArray, UInt8Array
 
@@ -73,19 +73,13 @@ class BMVOSFrames:
 
     def masks_in(self, frame: BMVOSFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
-        if masks.ndim != 3 or masks.shape[1:] != frame.size:
-            raise MaskError(
-                f"masks of shape {'x'.join(map(str, masks.shape))} on a frame of {frame.size[0]}x{frame.size[1]}",
-                "give masks of the frame's own height and width",
-            )
+        refuse_other_sizes(masks, frame.size)
         small = nearest(torch.from_numpy(masks.astype("float32")).to(self.device), frame.inner)
         return padded(small[None], frame.around)[0]
 
     def masks_out(self, frame: BMVOSFrame, soft: Tensor) -> FloatArray:
         """Shares (N, H', W') of the padded input -> float32 (N, H, W) of the frame's size, nearest."""
         planes = cropped(soft, frame.around).float()
-        if self.exclusive and len(planes):
-            background = (1 - planes.sum(0, keepdim=True)).clamp(min=0)
-            planes = against_rivals(torch.cat([background, planes]))[1:]
+        planes = against_rivals(planes) if self.exclusive else planes
         result: FloatArray = nearest(planes, frame.size).cpu().numpy()
         return result

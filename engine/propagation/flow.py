@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import MaskError
 from engine.masks.warp import warp_backward
 from engine.propagation.exclusive import winner_takes_all
+from engine.propagation.given import refuse_another_size, refuse_other_sizes
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 Flow = Callable[[UInt8Array, UInt8Array], FloatArray]
@@ -28,25 +28,24 @@ class FlowTracker:
 
     def start(self, frame: UInt8Array, masks: BoolArray) -> None:
         """Begin with bool (N, H, W)."""
-        _check_size(frame, masks)
+        refuse_other_sizes(masks, frame.shape[:2])
         self._frame, self._masks = frame, masks.astype(np.float32)
 
     def step(self, frame: UInt8Array, last: bool = False) -> FloatArray:
         """Masks read along the flow from this frame back to the previous one."""
-        if frame.shape != self._frame.shape:
-            raise MaskError(f"a frame of {frame.shape[1]}x{frame.shape[0]} after one of {self._frame.shape[1::-1]}")
+        refuse_another_size(frame, self._frame.shape[:2])
         self._masks = warp_backward(self._masks, self._flow(frame, self._frame))
         self._frame = frame
         return winner_takes_all(self._masks) if self._exclusive else self._masks
 
     def add(self, frame: UInt8Array, masks: BoolArray) -> None:
         """More tracks on the frame that was stepped last."""
-        _check_size(frame, masks)
+        refuse_other_sizes(masks, frame.shape[:2])
         self._masks = np.concatenate([self._yielding(masks), masks.astype(np.float32)])
 
     def correct(self, rows: Sequence[int], masks: BoolArray) -> None:
         """New masks for existing tracks on the frame that was stepped last."""
-        _check_size(self._frame, masks)
+        refuse_other_sizes(masks, self._frame.shape[:2])
         self._masks = self._yielding(masks)
         self._masks[list(rows)] = masks
 
@@ -65,11 +64,3 @@ class FlowTracker:
     def _yielding(self, masks: BoolArray) -> FloatArray:
         """A copy of the last masks; where tracks exclude each other it leaves the pixels of new masks to them."""
         return self._masks * ~masks.any(0) if self._exclusive else self._masks.copy()
-
-
-def _check_size(frame: UInt8Array, masks: BoolArray) -> None:
-    if masks.ndim != 3 or masks.shape[1:] != frame.shape[:2]:
-        raise MaskError(
-            f"masks of shape {masks.shape} on a frame of {frame.shape[1]}x{frame.shape[0]}",
-            "masks and frames need the same size",
-        )

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.errors import MaskError
 from engine.models.mavos.network import MAVOS, Features
 from engine.models.mavos.preprocess import network_size, prepared
+from engine.propagation.given import refuse_other_sizes
 from engine.runtime.precision import autocast
 from engine.types import BoolArray, FloatArray, UInt8Array
 
@@ -41,11 +41,7 @@ class MAVOSFrames:
 
     def masks_in(self, frame: MAVOSFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H, W). Raises MaskError on other sizes."""
-        if masks.ndim != 3 or masks.shape[1:] != frame.size:
-            raise MaskError(
-                f"masks of shape {'x'.join(map(str, masks.shape))} on a frame of {frame.size[0]}x{frame.size[1]}",
-                "give masks of the frame's own height and width",
-            )
+        refuse_other_sizes(masks, frame.size)
         return torch.from_numpy(masks.astype("float32")).to(self.device)
 
     def masks_out(self, frame: MAVOSFrame, soft: Tensor) -> FloatArray:

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.errors import MaskError
 from engine.models.mmpm.network import MMPM, Key, probabilities
 from engine.models.mmpm.packing import packed_mmpm
 from engine.models.mmpm.preprocess import (
@@ -25,6 +24,7 @@ from engine.models.mmpm.preprocess import (
 from engine.nn.aggregate import alone
 from engine.nn.conv_encoder import Features
 from engine.propagation.chunked import arithmetic, over_tracks
+from engine.propagation.given import refuse_other_sizes
 from engine.runtime.batches import FittingBatches
 from engine.types import BoolArray, FloatArray, UInt8Array
 
@@ -76,11 +76,7 @@ class MMPMFrames:
 
     def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
-        if masks.ndim != 3 or masks.shape[1:] != frame.size:
-            raise MaskError(
-                f"masks of shape {'x'.join(map(str, masks.shape))} on a frame of {frame.size[0]}x{frame.size[1]}",
-                "give masks of the frame's own height and width",
-            )
+        refuse_other_sizes(masks, frame.size)
         small = torch.from_numpy(resize_masks(masks.astype(np.bool_), frame.inner)).to(self.device).float()
         return pad_to(small, (frame.image.shape[2], frame.image.shape[3]))
 

@@ -13,7 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from engine.errors import UsageError, VideoError
+from engine.errors import UsageError
+from engine.propagation.given import refuse_another_size
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
@@ -75,11 +76,7 @@ class PendingTracker(ABC, Generic[FrameT]):
     @torch.inference_mode()
     def step(self, frame: UInt8Array, last: bool = False) -> FloatArray:
         """The tracks in the next frame: float32 (N, H, W) in [0, 1], object where > 0.5."""
-        if frame.shape[:2] != self.size:
-            raise VideoError(
-                f"a frame of {frame.shape[1]}x{frame.shape[0]} follows frames of {self.size[1]}x{self.size[0]}",
-                "give frames of one size",
-            )
+        refuse_another_size(frame, self.size)
         self._settle()
         self.time += 1
         encoded = self.frames.encode(frame)

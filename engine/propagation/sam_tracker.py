@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import MaskError, VideoError
 from engine.models.sam.asking import Asker
 from engine.models.sam.prompting import Embedding
 from engine.propagation.exclusive import winner_takes_all
+from engine.propagation.given import refuse_another_size, refuse_other_sizes
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
@@ -42,11 +42,7 @@ class SAMTracker(ABC):
     @torch.inference_mode()
     def step(self, frame: UInt8Array, last: bool = False) -> FloatArray:
         """The tracks in the next frame: float32 (N, H, W) in [0, 1], object where > 0.5."""
-        if frame.shape[:2] != self.size:
-            raise VideoError(
-                f"a frame of {frame.shape[1]}x{frame.shape[0]} follows frames of {self.size[1]}x{self.size[0]}",
-                "give frames of one size",
-            )
+        refuse_another_size(frame, self.size)
         self._look_at(frame)
         logits = self._answer()
         logits[torch.as_tensor(self._away, device=logits.device)] = -torch.inf
@@ -59,14 +55,14 @@ class SAMTracker(ABC):
     @torch.inference_mode()
     def add(self, frame: UInt8Array, masks: BoolArray) -> None:
         """More tracks on the frame that was stepped last: bool (M, H, W). They get the last M rows."""
-        self._check(masks)
+        refuse_other_sizes(masks, self.size)
         self._away = np.concatenate([self._away, np.zeros(len(masks), np.bool_)])
         self._learn(masks)
 
     @torch.inference_mode()
     def correct(self, rows: Sequence[int], masks: BoolArray) -> None:
         """New masks for existing tracks on the frame that was stepped last: bool (len(rows), H, W)."""
-        self._check(masks)
+        refuse_other_sizes(masks, self.size)
         there = np.array([mask.any() for mask in masks], np.bool_)
         self._away[list(rows)] = ~there
         kept = [row for row, seen in zip(rows, there, strict=True) if seen]
@@ -101,13 +97,6 @@ class SAMTracker(ABC):
     def _picture(self, frame: UInt8Array) -> UInt8Array:
         """What SAM is shown of a frame."""
         return frame
-
-    def _check(self, masks: BoolArray) -> None:
-        if masks.ndim != 3 or masks.shape[1:] != self.size:
-            raise MaskError(
-                f"masks of shape {masks.shape} on a frame of {self.size[1]}x{self.size[0]}",
-                "masks and frames need the same size",
-            )
 
     @abstractmethod
     def _note(self, soft: FloatArray) -> None:

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.errors import MaskError
 from engine.models.xmem.preprocess import (
     Nearest,
     inner_size,
@@ -25,6 +24,7 @@ from engine.nn.aggregate import against_rivals
 from engine.nn.conv_encoder import Features
 from engine.nn.key import Key
 from engine.propagation.chunked import arithmetic, over_tracks
+from engine.propagation.given import refuse_other_sizes
 from engine.propagation.mmpm_frames import EncodedFrame
 from engine.runtime.batches import FittingBatches
 from engine.types import BoolArray, FloatArray, UInt8Array
@@ -78,11 +78,7 @@ class STMFrames:
 
     def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
-        if masks.ndim != 3 or masks.shape[1:] != frame.size:
-            raise MaskError(
-                f"masks of shape {'x'.join(map(str, masks.shape))} on a frame of {frame.size[0]}x{frame.size[1]}",
-                "give masks of the frame's own height and width",
-            )
+        refuse_other_sizes(masks, frame.size)
         small = resized_masks(masks, frame.inner, self.nearest)
         return padded(torch.from_numpy(small).to(self.device).float())
 

@@ -28,6 +28,6 @@ def attention_map(prior: Tensor, grid: tuple[int, int]) -> Tensor:
     The picture's map is squeezed onto the whole grid, padding included, as published; they do not line up.
     """
     mean, spread = prior.mean((1, 2), keepdim=True), prior.std((1, 2), keepdim=True)
-    standard = (prior - mean) / spread
+    standard = torch.nan_to_num((prior - mean) / spread)  # a picture of one pixel has no spread
     squeezed = F.interpolate(standard[:, None], size=grid, mode="bilinear", align_corners=False)
     return squeezed.sigmoid().flatten(1)
