@@ -100,9 +100,9 @@ def _propagated(folder: Path) -> set[str]:
 def _generated(folder: Path) -> set[str]:
     clips = (folder / STORE).with_name("tracks.h5.clips")
     found: set[str] = set()
-    for part in clips.glob("*.h5.part"):
+    for part in clips.rglob("*.h5.part"):
         found |= set(_segments(part.with_name(part.name.removesuffix(".part"))))
-    for store in clips.glob("*.h5"):
+    for store in clips.glob("*/*.h5"):
         with StoreReader(store):
             found |= {f"{store.name} {frame}" for frame in range(4)}
     return found
