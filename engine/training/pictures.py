@@ -20,6 +20,7 @@ from engine.video import read_image
 HEIGHT, WIDTH = 320, 480
 SMALLEST, LARGEST = 0.003, 0.6
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+_SPOILED: tuple[type[Exception], ...] = (*PICTURE_DAMAGE, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _partitions(path: Path, size: tuple[int, ...]) -> np.ndarray:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             layers: np.ndarray = archive["segmentations"]
-    except (*PICTURE_DAMAGE, zipfile.BadZipFile) as error:
+    except _SPOILED as error:
         raise FormatError(f"{path}: no array `segmentations` in it", "write integer (partitions, H, W)") from error
     if layers.ndim != 3 or layers.shape[1:] != size:
         raise FormatError(
