@@ -168,11 +168,10 @@ def measure_processes(root: Path) -> None:
     for name, suffix in (("stores", ".h5"), ("label images", "")):
         spent: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
         printed = set()
+        predicted, truth = (root / f"{side}{suffix}" for side in SIDES)
         for jobs in (1, 2, 1, 2, 1, 2):
             begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-            done = subprocess.run(
-                mugvos(*(root / f"{side}{suffix}" for side in SIDES), jobs), capture_output=True, check=True
-            )
+            done = subprocess.run(mugvos(predicted, truth, jobs), capture_output=True, check=True)
             wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
             spent[jobs].append((wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
             printed.add(done.stdout)

@@ -119,7 +119,7 @@ def test_a_source_holds_numbers_and_not_the_file(tmp_path: Path, format: str) ->
     path.write_text(json.dumps(LONG[format]))
     tracemalloc.start()
     with open_source(path) as source:
-        clip = source.clip("street")
+        clip: Any = source.clip("street")
         masks = clip.packed(clip.frames[-8:], 1)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -132,7 +132,7 @@ def test_packed_masks_are_those_of_a_store(tmp_path: Path) -> None:
     store = write_sample(tmp_path / "a.h5")
     export(store, tmp_path / "a.json", "youtube-vis")
     with open_source(store) as first, open_source(tmp_path / "a.json") as second:
-        clips = first.clip("street"), second.clip("street")
+        clips: list[Any] = [first.clip("street"), second.clip("street")]
         assert masks_of(clips[0]) == masks_of(clips[1])
         for track in (1, 4, 9):
             one, other = (clip.packed(range(7), track) for clip in clips)
