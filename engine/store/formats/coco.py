@@ -48,11 +48,12 @@ class CocoSource(base.Source):
             self._categories: dict[Any, int] = {}
             self._category_of = coded.whole_numbers()
             self.anonymous = self._scan(listed is None)
+            self._image_ids = list(self._images)
             self._clips = _clips_of_images(self._lists, str(path))
+            self._rows_of = self._rows_of_clips()
         except BaseException:
             self.close()
             raise
-        self._clip_of = self._clip_of_image()
 
     @property
     def clips(self) -> Sequence[str]:
@@ -71,10 +72,10 @@ class CocoSource(base.Source):
         images, where = self._clips[name], f"{self.path}: {name}"
         size = base.check_size(images[0].get("height"), images[0].get("width"), where)
         frame_of = _frame_numbers(images, where)
-        rows = np.flatnonzero(self._clip_of == list(self._clips).index(name))
+        rows = self._rows_of[name]
         places = coded.of_rows(self._places.columns(), rows)
-        number = np.array([frame_of.get(image, -1) for image in self._images], np.int64)
-        places = places._replace(frames=number[places.frames], tracks=_numbered(places.tracks))
+        frames = np.array([frame_of[self._image_ids[image]] for image in places.frames], np.int64)
+        places = places._replace(frames=frames, tracks=_numbered(places.tracks))
         tracks = self._tracks_of(images[0].get("video_id"), places, np.asarray(self._category_of)[rows])
         return CocoClip(name, size, frame_of.values(), tracks, places, *coded.of_file(self._file))
 
@@ -119,15 +120,17 @@ class CocoSource(base.Source):
         self._places.add(self._images.setdefault(image, len(self._images)), _track_id(annotation), offset)
         self._category_of.append(self._categories.setdefault(category, len(self._categories)))
 
-    def _clip_of_image(self) -> coded.Column:
-        """The number of the clip that each annotation belongs to."""
+    def _rows_of_clips(self) -> dict[str, coded.Column]:
+        """The annotations of each clip, in the order of the file."""
         clip_of = {image["id"]: at for at, images in enumerate(self._clips.values()) for image in images}
-        unlisted = next((image for image in self._images if image not in clip_of), None)
+        unlisted = next((image for image in self._image_ids if image not in clip_of), None)
         if unlisted is not None:
-            self.close()
             raise FormatError(f"{self.path}: an annotation of image {unlisted!r}, which is not listed")
-        of_image = np.array([clip_of[image] for image in self._images], np.int64)
-        return of_image[self._places.columns().frames]
+        of_image = np.array([clip_of[image] for image in self._image_ids], np.int64)
+        clips = of_image[self._places.columns().frames]
+        order = np.argsort(clips, kind="stable")
+        bounds = np.searchsorted(clips[order], np.arange(len(self._clips) + 1))
+        return {name: order[bounds[at] : bounds[at + 1]] for at, name in enumerate(self._clips)}
 
     def _tracks_of(self, video: Any, places: coded.Columns, category_of: coded.Column) -> list[Track]:
         """The listed tracks of the video, then those that only annotations know, by id."""
