@@ -90,7 +90,7 @@ def propose(
     where: BoolArray | None = None,
     on_points: Callable[[int], None] | None = None,
 ) -> list[Proposal]:
-    """The masks of uint8 (H, W, 3), most trusted first.
+    """The masks of uint8 (H, W, 3), most trusted first, or most trusted and stable with mask_nms.
 
     embedding: of the whole picture, if it is known already. where: bool (H, W), points outside are not asked.
     on_points: told how many points were asked since the last time.
@@ -174,10 +174,13 @@ def _cells(logits: Tensor, embedding: Embedding, threshold: float) -> UInt8Array
 
 
 def _without_twins(found: Sequence[_Found], threshold: float) -> list[_Found]:
-    """Highest score first, those that are no more alike than the threshold (IoU) to any that stays."""
+    """Those that are no more alike than the threshold (IoU) to a better one that stays, the best first.
+
+    Better is a higher score times stability: where a network's trust in its masks is weak, both say more than one.
+    """
     if not found:
         return []
-    order = sorted(found, key=lambda entry: -entry.score)
+    order = sorted(found, key=lambda entry: -entry.score * entry.stability)
     planes = torch.from_numpy(np.unpackbits(np.stack([entry.cells for entry in order]), axis=1)).float()
     with torch.inference_mode():
         shared = product(planes, planes).numpy()
