@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE)]
 import fuzz  # noqa: E402
 import targets  # noqa: E402
 
-INPUTS = 25
+INPUTS = 10
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs /proc and fork")
