@@ -16,6 +16,7 @@ from engine.memory.read import nearness
 from engine.runtime.onednn import product
 
 _QUERIES = 256  # about as many a block
+_STEP = 4  # rows; windows of few sizes are tables that can be kept
 _LOST = {torch.bfloat16: 1e-3, torch.float32: 1e-6}  # most that what is left out could have counted, of 1
 
 
@@ -45,14 +46,16 @@ def _bands(
     height, width = grid
     step = max(1, _QUERIES // width)
     worst = [float(rows.max()) for rows in unlike.view(height, width).split(step)]
-    slack = math.log(10 / _LOST.get(dtype, 1e-6))
+    # All that is further than R rows counts for less than 6 reach² e^(-R² / (2 reach²)) of a perfect likeness here.
+    slack = math.log(max(6 * reach**2, 10.0) / _LOST.get(dtype, 1e-6))
     for number, least in enumerate(worst):
         first, stop = number * step, min((number + 1) * step, height)
         far = math.ceil(reach * math.sqrt(2 * (max(least, 0.0) + slack))) if math.isfinite(least) else height
+        far = -(-far // _STEP) * _STEP
         yield (first, stop), (max(0, first - far), min(height, stop + far))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _far(offset: int, rows: int, window: int, width: int, reach: float, dtype: torch.dtype) -> Tensor:
     """-d² / (2 reach²) of `rows` rows of places, the first being row `offset` of a window, to all of the window."""
     near, asked = nearness(window, width, torch.tensor(reach, dtype=torch.float64))

@@ -17,8 +17,8 @@ from engine.runtime.onednn import usable
 class NearReader(Protocol):
     """A network that reads the previous frame near the same place."""
 
-    reach: Tensor
-
+    @property
+    def reach(self) -> Tensor: ...
     def read_near(self, query: Key, previous: Key, value: Tensor) -> Tensor: ...
 
 
