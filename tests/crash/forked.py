@@ -56,8 +56,12 @@ class Child:
 
     def end(self, number: int = signal.SIGKILL) -> None:
         """Send a signal to it and all that it started."""
-        if not self.ended():
+        if self.ended():
+            return
+        try:
             os.killpg(self.process, number)
+        except ProcessLookupError:  # so young that it leads no group yet
+            os.kill(self.process, number)
 
 
 def fork(arguments: list[str], folder: Path, logs: Path, before: Callable[[], None] = lambda: None) -> Child:
