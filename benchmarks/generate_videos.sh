@@ -12,8 +12,8 @@
 #   proposals.json         mean best IoU of first-frame proposals over the regions of PICTURES pictures
 #
 # A prompt of sam-tiny costs about 10 ms of CPU time where the CPU multiplies bf16, 16 ms elsewhere, and a track takes 5
-# to 25 prompts a frame, 1 to 5 in long.h5. With the numbers below five DAVIS videos (353 frames) and one more take half an hour on one
-# core; a run that was stopped goes on when it is started again. GENERATE adds options to `mugvos generate`.
+# to 25 prompts a frame, 1 to 5 in long.h5. With the numbers below five DAVIS videos (353 frames) and one more take half
+# an hour on one core; a run that was stopped goes on when it is started again. GENERATE adds options to the command.
 set -eu
 if [ $# -lt 3 ]; then
     sed -n '2,5s/^# \{0,1\}//p' "$0" >&2
