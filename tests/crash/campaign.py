@@ -204,7 +204,7 @@ def main() -> int:
     faults = 0
     chosen = [name for name in [*jobs.JOBS, "annotate"] if not given.only or name.split("-")[0] in given.only]
     converts = sum(name.startswith("convert") for name in chosen)
-    with tempfile.TemporaryDirectory(prefix="mugvos-crash-") as root:
+    with tempfile.TemporaryDirectory(prefix="mugvos-crash-", ignore_cleanup_errors=True) as root:
         for name in chosen if given.kills else ():
             kills = -(-given.kills // converts) if name.startswith("convert") else given.kills
             if name == "annotate":
