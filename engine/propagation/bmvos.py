@@ -49,11 +49,10 @@ class BMVOSTracker(PendingTracker[BMVOSFrame]):
     @torch.inference_mode()
     def state(self) -> dict[str, Any]:
         """All of it as plain values. Masks can no longer be given on this frame."""
-        self._settle()
+        settled = self._settled()
         tensors = {name: to_plain(getattr(self, name)) for name in _TENSORS}
         return {
-            "time": self.time,
-            "size": list(self.size),
+            **settled,
             "own_size": self.frames.own_size,
             "tensors": tensors,
             "first_keys": [to_plain(key) for key in self._first_keys],
@@ -63,9 +62,7 @@ class BMVOSTracker(PendingTracker[BMVOSFrame]):
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
         device = self.frames.device
-        self._pending = None
-        self.time = int(state["time"])
-        self.size = int(state["size"][0]), int(state["size"][1])
+        self._resettle(state)
         self.frames.own_size = bool(state["own_size"])
         for name in _TENSORS:
             setattr(self, name, from_plain(state["tensors"][name], device))

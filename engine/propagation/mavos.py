@@ -59,16 +59,14 @@ class MAVOSTracker(PendingTracker[MAVOSFrame]):
     @torch.inference_mode()
     def state(self) -> dict[str, Any]:
         """Memories of all engines, and which track is which label. Masks can no longer be given on this frame."""
-        self._settle()
+        settled = self._settled()
         layers = [{"rows": list(layer.rows), "space": layer.space.state()} for layer in self.layers]
-        return {"time": self.time, "size": list(self.size), "layers": layers}
+        return {**settled, "layers": layers}
 
     @torch.inference_mode()
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
-        self._pending = None
-        self.time = int(state["time"])
-        self.size = int(state["size"][0]), int(state["size"][1])
+        self._resettle(state)
         self.layers = [
             Layer(
                 LabelSpace.from_state(layer["space"], self.interval, self.frames.device),

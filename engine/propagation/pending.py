@@ -158,6 +158,17 @@ class PendingTracker(ABC, Generic[FrameT]):
         if pending is not None and not pending.last:
             self._remember(pending)
 
+    def _settled(self) -> dict[str, Any]:
+        """Settle, then where the tracker stands: what every tracker's state has."""
+        self._settle()
+        return {"time": self.time, "size": list(self.size)}
+
+    def _resettle(self, state: dict[str, Any]) -> None:
+        """Stand where `_settled` did."""
+        self._pending = None
+        self.time = int(state["time"])
+        self.size = int(state["size"][0]), int(state["size"][1])
+
     def _open(self) -> Pending[FrameT]:
         if self._pending is None:
             raise UsageError("masks can only be given on the frame that was stepped last", "step to a frame first")

@@ -57,10 +57,8 @@ class RememberingTracker(PendingTracker[EncodedFrame]):
     @torch.inference_mode()
     def state(self) -> dict[str, Any]:
         """Memory, hidden state, previous frame and the time. Masks can no longer be given on this frame."""
-        self._settle()
         return {
-            "time": self.time,
-            "size": list(self.size),
+            **self._settled(),
             "memory": self.memory.state(),
             "hidden": to_plain(self._hidden),
             "near": self._near.state(),
@@ -70,9 +68,7 @@ class RememberingTracker(PendingTracker[EncodedFrame]):
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with the same weights and options, bit for bit on the same machine."""
         device = self.frames.device
-        self._pending = None
-        self.time = int(state["time"])
-        self.size = int(state["size"][0]), int(state["size"][1])
+        self._resettle(state)
         self.memory.load_state(state["memory"], device)
         self._hidden = from_plain(state["hidden"], device)
         self._near.load_state(state["near"], device)
