@@ -7,6 +7,7 @@ lie and only plain values travel through Ray. Ray is an extra; nothing else of t
 import contextlib
 import os
 import platform
+import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,10 +135,12 @@ class RayCrew:
         _hush()
         cores = max(os.cpu_count() or 1, workers)
         own = {"object_store_memory": _OBJECTS, "include_dashboard": False, "num_cpus": cores}
+        before = signal.getsignal(signal.SIGTERM)
         for left in range(0 if address else _STARTS - 1, -1, -1):
             try:
                 options = {} if address else own
                 self._ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
+                _hear_as(before)
                 return
             except Exception as error:  # it raises all kinds, plain ones too
                 self._ray.shutdown()
@@ -185,6 +188,12 @@ def _device_of(device: str, share: Share) -> str:
 def _in_short(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+def _hear_as(handler: Any) -> None:
+    """Ray takes SIGTERM for itself and never gives it back; what it means is not for Ray to say."""
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _hush() -> None:
