@@ -182,6 +182,9 @@ def test_an_unfinished_run_names_no_other_files(tmp_path: Path) -> None:
     (tmp_path / manifest.MANIFEST).write_text(text.replace("state-000000.npz", "../../precious"))
     with pytest.raises(StoreError, match="cannot be read"):
         manifest.load(tmp_path)
+    (tmp_path / manifest.MANIFEST).write_text(text.replace('"parameters": {}', '"parameters": "x"'))
+    with pytest.raises(StoreError, match="its parameters are none"):
+        manifest.load(tmp_path)
 
 
 def test_weights_that_claim_more_than_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,8 @@ def load(folder: Path) -> Manifest | None:
         document = json.loads(path.read_bytes())
         if document["format"] != RUN_FORMAT or document["version"] != RUN_VERSION:
             raise ValueError("another version")
+        if not isinstance(document["parameters"], dict):
+            raise ValueError("its parameters are none")
         state_file = document["state_file"]
         if state_file is not None and not re.fullmatch(r"state-[0-9]{6,}\.npz", state_file):
             raise ValueError(f"a state in {state_file!r}")
