@@ -1,7 +1,7 @@
 """SAM in training: interactive rounds of prompts and corrections (Segment Anything, section 3 and appendix A).
 
-The first prompt of every mask is a point or a box; each later round shows the decoder its last mask and, in some of the
-rounds, adds a point where that is wrong. A box and every later round are answered by the single mask. A point may mean any
+The first prompt of every mask is a point or a box; each later round shows the decoder its last mask and, in some,
+adds a point where that is wrong. A box and every later round are answered by the single mask. A point may mean any
 region that it lies in, and several people drew several: each of them is to be met by one of three masks. The other
 answer of the first round counts a little. The quality head learns the true IoU of all four.
 """

@@ -125,7 +125,8 @@ class DrawnMaskDecoder(MaskDecoder):
         """Logits (P, 4, 4h, 4w) and quality (P, 4) of P prompts; embedding (P or 1, C + 4F, h, w).
 
         A box that comes without a mask is asked twice, the second time with the first answer as its mask, and gets the
-        single mask of the second time: boxes are what the network is surest of, and it mends its own mistakes.
+        mean of both single masks: boxes are what the network is surest of, it mends its own mistakes, and what it says
+        both times is right more often than either.
         """
         coarse, fine = self.split(embedding)
         logits, quality = decode_source(self, self.source(coarse, dense), position, sparse, fine)
@@ -136,7 +137,8 @@ class DrawnMaskDecoder(MaskDecoder):
             coarse, fine = (x if len(x) == 1 else x[again] for x in (coarse, fine))
             mended, sure = decode_source(self, self.source(coarse, dense), position, sparse[again], fine)
             logits, quality = logits.clone(), quality.clone()
-            logits[again, 0], quality[again, 0] = mended[:, 0], sure[:, 0]
+            logits[again, 0] = (logits[again, 0] + mended[:, 0]) / 2
+            quality[again, 0] = sure[:, 0]
         return logits, quality
 
     def _boxed_without_mask(self, dense: Tensor) -> Tensor:
