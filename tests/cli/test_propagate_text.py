@@ -106,7 +106,6 @@ def test_a_mask_is_handed_over(cli, tmp_path: Path, frames: Path) -> None:
     [
         (("--text", "a", "--mask", "m.png"), "--text finds its objects itself"),
         (("--then", "mmpm", "--mask", "m.png"), "--then goes with --text"),
-        (("--json", "--mask", "m.png"), "--json goes with --text"),
         (("--text", "a", "--json", "--ndjson"), "--ndjson and --json all write to standard output"),
         (("--text", " ", *UNTRAINED), "an empty sentence"),
         (("--text", "a", "--text", "a", *UNTRAINED), "'a' is given twice"),

@@ -14,6 +14,7 @@ from small_videos import scene, write_frames, write_mask, write_video
 
 from engine.models.mmpm.config import CONFIGS, ConvConfig
 from engine.weights.load import load_state_dict
+from mugvos_cli.interrupt import stoppable
 
 Cli = Callable[..., Any]
 SHORT = ("--steps", 2, "--batch", 1, "--size", 32, "--device", "cpu")
@@ -49,7 +50,8 @@ def test_training_on_what_was_propagated(cli: Cli) -> None:
 @contextmanager
 def asked(work: str) -> Iterator[Callable[[], bool]]:
     """In place of `stoppable`: somebody has asked to stop."""
-    yield lambda: True
+    with stoppable(work):
+        yield lambda: True
 
 
 def test_an_interrupted_run_goes_on(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

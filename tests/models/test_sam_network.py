@@ -179,7 +179,7 @@ def test_a_box_alone_is_answered_twice_and_nothing_else_is() -> None:
         once, _ = decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense, again=False)
         twice, quality = decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense)
     _, sure, mended = predictor.predict_torch(None, None, box, mask_input=once[:, :1], multimask_output=False)
-    torch.testing.assert_close(twice[:, :1], mended)
+    torch.testing.assert_close(twice[:, :1], (once[:, :1] + mended) / 2)
     torch.testing.assert_close(quality[:, :1], sure)
     assert not torch.allclose(twice[:, :1], once[:, :1])
     torch.testing.assert_close(twice[:, 1:], once[:, 1:])

@@ -211,7 +211,7 @@ def test_odd_sizes(size: tuple[int, int]) -> None:
 
 def test_errors_name_the_sizes() -> None:
     tracker = toy_tracker()
-    with pytest.raises(MaskError, match="60x96"):
+    with pytest.raises(MaskError, match="on a frame of 96x60"):
         tracker.start(FRAMES[0].image, np.zeros((1, 5, 5), np.bool_))
     tracker.start(FRAMES[0].image, toy_masks(1))
     with pytest.raises(VideoError, match="follows"):
