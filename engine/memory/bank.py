@@ -97,7 +97,7 @@ class TemporalMemory:
         queries = query_side(query.float() - self._centre, chosen)[0].T.to(self.dtype)
         values = self._table.values
         read = torch.empty(len(values), len(queries), values.shape[3], dtype=values.dtype, device=query.device)
-        for part in query_blocks(self._table.filled * self._table.places, len(queries), top_k):
+        for part in query_blocks(self._table.filled * self._table.places, len(queries)):
             if top_k is None:
                 self._read_all(queries[part], read[:, part])
             else:

@@ -71,7 +71,7 @@ class LongTermMemory:
         positions = self.long.size + self.working.size
         used = key.new_zeros(positions)
         parts = []
-        for part in query_blocks(positions, query.shape[2], self.options.top_k):
+        for part in query_blocks(positions, query.shape[2]):
             asked = query[:, :, part].float(), selection[:, :, part].float()
             scores = similarity(key, shrinkage, *asked)[0, :positions]
             read = []

@@ -15,7 +15,7 @@ from engine.runtime.onednn import product, usable
 
 # Scores held at a time; only memory and speed depend on them. A product with all values wants many queries, because the
 # values are laid out anew for each block.
-_SEARCHED = _MULTIPLIED = 1 << 23
+_SCORES = 1 << 23
 _ALIGNED = 16  # queries a block are a multiple of a register's width
 
 
@@ -146,9 +146,9 @@ def scores_by_query(memory: Tensor, queries: Tensor) -> Tensor:
     return product(queries, memory).T
 
 
-def query_blocks(positions: int, queries: int, top_k: int | None = None) -> Iterator[slice]:
+def query_blocks(positions: int, queries: int) -> Iterator[slice]:
     """Ranges of queries whose scores over `positions` take a bounded share of memory."""
-    step = (_MULTIPLIED if top_k is None else _SEARCHED) // max(positions, 1)
+    step = _SCORES // max(positions, 1)
     step = max(step // _ALIGNED, 1) * _ALIGNED
     for start in range(0, queries, step):
         yield slice(start, start + step)

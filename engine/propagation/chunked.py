@@ -25,7 +25,8 @@ def over_tracks(
     first_type: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
     """Run `work` on ranges of tracks and join its two results, batch axis removed, the second in float32."""
-    first, second = zip(*chunks.run(tracks, lambda start, stop: work(slice(start, stop))), strict=True)
+    kind = getattr(work, "__qualname__", "")  # works that share `chunks` differ in what a track takes
+    first, second = zip(*chunks.run(tracks, lambda start, stop: work(slice(start, stop)), kind), strict=True)
     return _joined(first).to(first_type), _joined(second).float()
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from engine.errors import UsageError
+from engine.propagation.chunked import over_tracks
 from engine.runtime import FittingBatches, check_room, limit_memory, memory, parse_size, resident
 from engine.runtime.batches import SCRATCH
 from engine.runtime.footprint import Footprint
@@ -94,6 +95,25 @@ def test_under_a_limit_a_batch_is_what_fits(taken: list[int]) -> None:
     assert log == [(0, 3), (3, 5)], "known from then on"
     list(batches.run(2, _work(log, 3 * MIB), "another kind"))
     assert log[2:] == [(0, 1), (1, 2)]
+
+
+def test_networks_that_share_batches_of_tracks_are_measured_apart(taken: list[int]) -> None:
+    limit_memory(100 * MIB, CPU)
+    taken[0] = 100 * MIB - 6 * SCRATCH * MIB
+    chunks, log = FittingBatches(8), []  # type: ignore[var-annotated]
+
+    def small(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        log.append(part.stop - part.start)
+        return torch.zeros(1, part.stop - part.start, MIB // 8), torch.zeros(1, part.stop - part.start, 1)
+
+    def large(part: slice) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.empty((part.stop - part.start) * 3 * MIB, dtype=torch.uint8)
+        return small(part)
+
+    over_tracks(chunks, small, 7)
+    assert log == [1, 6]
+    over_tracks(chunks, large, 4)
+    assert log[2:] == [1, 2, 1], "not the six at a time that the small work allows"
 
 
 def test_without_a_limit_batches_are_as_wanted(taken: list[int]) -> None:
