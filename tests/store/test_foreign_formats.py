@@ -224,6 +224,11 @@ def test_youtube_vis(tmp_path: Path) -> None:
         assert clip.mask(0, 7) is None and np.array_equal(clip.mask(10, 7), SECOND)
 
 
+def test_youtube_vis_with_categories_that_are_null(tmp_path: Path) -> None:
+    with open_source(dump(tmp_path / "a.json", {**youtube_vis(), "categories": None})) as source:
+        assert [track.name for track in source.clip("a1b2").tracks] == ["7"]
+
+
 def test_sa_v(tmp_path: Path) -> None:
     document = {
         "video_id": "sav_000001",

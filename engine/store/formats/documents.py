@@ -24,7 +24,7 @@ def required(document: Any, key: str, kind: type, where: str) -> Any:
     """document[key], of the given type. Raises FormatError, saying `where`."""
     value = document.get(key) if isinstance(document, dict) else None
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise FormatError(f"{where}: {key!r} is missing or has another type", "the file does not follow its format")
+        raise _missing(key, where)
     return value
 
 
@@ -37,23 +37,30 @@ def objects(reader: JsonReader, key: str, where: str) -> Iterator[tuple[int, dic
     for offset in reader.entries():
         value = reader.value()
         if not isinstance(value, dict):
-            raise FormatError(
-                f"{where}: {key!r} holds something else than objects", "the file does not follow its format"
-            )
+            raise no_object(key, where)
         yield offset, value
 
 
 def enter_list(reader: JsonReader, key: str, where: str) -> None:
     """Raise FormatError unless a reader has come to a list."""
     if reader.kind() != "[":
-        raise FormatError(f"{where}: {key!r} is missing or has another type", "the file does not follow its format")
+        raise _missing(key, where)
+
+
+def no_object(key: str, where: str) -> FormatError:
+    """The error for what is no object in the list under a key."""
+    return FormatError(f"{where}: {key!r} holds something else than objects", "the file does not follow its format")
+
+
+def _missing(key: str, where: str) -> FormatError:
+    return FormatError(f"{where}: {key!r} is missing or has another type", "the file does not follow its format")
 
 
 def complete(found: set[str], wanted: Sequence[str], where: str) -> None:
     """Raise FormatError unless a document has the lists that its format wants."""
     for key in wanted:
         if key not in found:
-            raise FormatError(f"{where}: {key!r} is missing or has another type", "the file does not follow its format")
+            raise _missing(key, where)
 
 
 def few(reader: JsonReader, key: str, where: str, kept: Sequence[str]) -> list[dict[str, Any]]:

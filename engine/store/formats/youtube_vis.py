@@ -113,7 +113,8 @@ class YouTubeVisSource(base.Source):
             if key == "annotations":
                 self._scan_annotations(reader, key, where)
             elif key in _LISTS:
-                documents.enter_list(reader, key, where)
+                if key == "videos":
+                    documents.enter_list(reader, key, where)
                 self._lists[key] = documents.few(reader, key, where, _LISTS[key])
         reader.end()
         documents.complete(found, ("videos", "annotations"), where)
@@ -123,9 +124,7 @@ class YouTubeVisSource(base.Source):
         documents.enter_list(reader, key, where)
         for _ in reader.entries():
             if reader.kind() != "{":
-                raise FormatError(
-                    f"{where}: {key!r} holds something else than objects", "the file does not follow its format"
-                )
+                raise documents.no_object(key, where)
             annotation = _scan_annotation(reader, where)
             self._annotations.setdefault(annotation.video, []).append(annotation)
 
