@@ -93,6 +93,11 @@ def as_json(document: Any) -> str:
     return json.dumps(_plain(document), indent=2, ensure_ascii=False)
 
 
+def counted(number: int, what: str) -> str:
+    """ "1 clip", "2 clips"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def size(number: float) -> str:
     """A number of bytes for people: "8 kB", "375.0 MB", "2.6 GB"."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6)):

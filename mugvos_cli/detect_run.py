@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mugvos_cli import console
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
-from mugvos_cli.propagate_run import counted, profiled, target
+from mugvos_cli.propagate_run import profiled, target
 
 if TYPE_CHECKING:
     from engine.propagation.detecting_factory import DetectingOptions, MadeLoop
@@ -77,6 +77,7 @@ def _job(
     asked: DetectRequest, reader: "VideoReader", made: "MadeLoop", arithmetic: str, profile: "Profile | None"
 ) -> "DetectingJob":
     from engine.propagation.detecting_job import DetectingJob
+    from engine.propagation.options import deciding
     from engine.video.fingerprint import identity
     from engine.weights.digest import file_digest
 
@@ -87,7 +88,7 @@ def _job(
         "sam": made.sam,
         "sam_weights": file_digest(made.sam_weights) if made.sam_weights else "random",
         "precision": arithmetic,
-        "options": {name: value for name, value in asdict(asked.options).items() if name not in ("chunk", "offload")},
+        "options": deciding(asked.options),
         "detecting": asdict(asked.detecting),
     }
     return DetectingJob(reader, made.loop, reader.info.name, parameters, asked.segment, profile)
@@ -113,7 +114,8 @@ def _run(job: "DetectingJob", output: Path | None, asked: DetectRequest) -> None
     if not outcome.tracks:
         console.warn("no object was found")
     if output is not None:
-        console.info(f"{output}: {counted(outcome.tracks, 'track')}, {counted(outcome.frames, 'frame')}")
+        tracks, frames = console.counted(outcome.tracks, "track"), console.counted(outcome.frames, "frame")
+        console.info(f"{output}: {tracks}, {frames}")
     if asked.json:
         document = {"schema": 1, "output": str(output), "tracks": outcome.tracks, "frames": outcome.frames}
         console.emit_json({**document, "resumed_at": outcome.resumed_at})

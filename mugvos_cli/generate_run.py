@@ -94,9 +94,9 @@ def sum_up(summary: "Summary", output: Path, json: bool) -> None:
     """Say what came of the run. Raises PartialError where clips failed."""
     made = summary.made
     if summary.earlier:
-        console.info(f"{counted(summary.earlier, 'clip')} had been finished earlier")
-    left_out = f", {counted(made.left_out, 'track')} left out" if made.left_out else ""
-    counts = ", ".join(counted(getattr(made, f"{what}s"), what) for what in ("clip", "track", "mask"))
+        console.info(f"{console.counted(summary.earlier, 'clip')} had been finished earlier")
+    left_out = f", {console.counted(made.left_out, 'track')} left out" if made.left_out else ""
+    counts = ", ".join(console.counted(getattr(made, f"{what}s"), what) for what in ("clip", "track", "mask"))
     if made.clips:
         console.info(f"{output}: {counts}{left_out}")
     if json:
@@ -123,8 +123,3 @@ def sum_up_failures(failed: list[str], made: int) -> None:
         raise PartialError(
             f"{len(failed)} of {len(failed) + made} clips failed: {shown}", "mend them and pass --retry-failed"
         )
-
-
-def counted(number: int, what: str) -> str:
-    """ "1 clip", "2 clips"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -5,7 +5,7 @@ Knows the options and the console. The work is engine.propagation.job.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +171,7 @@ def _check_memory(tracker: "Tracker", tracks: int, shape: tuple[int, int]) -> No
     from engine.propagation.holding import held_bytes
     from engine.runtime.memory import check_room
 
-    what = f"a run with {counted(tracks, 'track')} of {shape[1]}x{shape[0]}"
+    what = f"a run with {console.counted(tracks, 'track')} of {shape[1]}x{shape[0]}"
     hint = "raise --memory-limit, or use smaller frames or fewer tracks"
     check_room(held_bytes(tracker, tracks, shape), what, hint)
 
@@ -194,6 +194,7 @@ def _job(
     asked: MaskRequest, reader: "VideoReader", prompts: "PromptSet", models: _Models, profile: "Profile | None"
 ) -> "Job":
     from engine.propagation.job import Job
+    from engine.propagation.options import deciding
     from engine.video import LiveReader
     from engine.video.fingerprint import identity
     from engine.weights.digest import file_digest
@@ -205,7 +206,7 @@ def _job(
         "model": made.model,
         "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
         "precision": models.arithmetic,
-        "options": {name: value for name, value in asdict(models.options).items() if name not in ("chunk", "offload")},
+        "options": deciding(models.options),
     }
     exclusive, name = models.options.exclusive, reader.info.name
 
@@ -259,10 +260,11 @@ def _report(job: "Job", asked: MaskRequest, model: str, outcome: "Outcome", outp
     if outcome.resumed_at:
         console.info(f"went on from frame {outcome.resumed_at}")
     if output is not None:
-        console.info(f"{output}: {counted(outcome.tracks, 'track')}, {counted(outcome.frames, 'frame')}")
+        tracks, frames = console.counted(outcome.tracks, "track"), console.counted(outcome.frames, "frame")
+        console.info(f"{output}: {tracks}, {frames}")
     if asked.json:
-        tracks = [{"id": t.id, "name": t.name, "first_frame": t.first_frame} for t in job.prompts.tracks]
-        document = {"schema": 1, "output": str(output), "model": model, "tracks": tracks, "frames": outcome.frames}
+        listed = [{"id": t.id, "name": t.name, "first_frame": t.first_frame} for t in job.prompts.tracks]
+        document = {"schema": 1, "output": str(output), "model": model, "tracks": listed, "frames": outcome.frames}
         console.emit_json({**document, "resumed_at": outcome.resumed_at, **job.at_end()})
 
 
@@ -273,14 +275,9 @@ def _end_of_live(live: Any, stopped: bool, output: Path | None) -> None:
     found = live.report()
     if found.median is not None:
         late = f"latency {1000 * found.median:.0f} ms in the middle, {1000 * found.late:.0f} ms at 95 %"
-        console.info(f"{counted(found.captured, 'frame')} came, {found.dropped} were dropped; {late}")
+        console.info(f"{console.counted(found.captured, 'frame')} came, {found.dropped} were dropped; {late}")
     kept = f"{output} is complete up to there" if output is not None else "what was printed is complete"
     if stopped:
         raise KeyboardInterrupt(f"stopped as asked; {kept}")
     if live.fault is not None:
         raise PartialError(live.fault.what, kept)
-
-
-def counted(number: int, what: str) -> str:
-    """ "1 track", "2 tracks"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

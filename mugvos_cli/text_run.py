@@ -199,8 +199,8 @@ def _report(asked: TextRequest, made: "MadeAsker", outcome: "TextOutcome | Hande
         if best is not None and track not in best:
             console.warn(f"{sentence!r} was found in no frame; its track is empty")
     if output is not None:
-        tracks = f"{len(asked.sentences)} track{'s' if len(asked.sentences) != 1 else ''}"
-        console.info(f"{output}: {tracks}, {outcome.frames} frame{'s' if outcome.frames != 1 else ''}")
+        tracks, frames = len(asked.sentences), outcome.frames
+        console.info(f"{output}: {console.counted(tracks, 'track')}, {console.counted(frames, 'frame')}")
     if asked.json:
         handed = {str(t): {"frame": frame, "score": score} for t, (frame, score) in (best or {}).items()}
         document = {

@@ -1,7 +1,7 @@
 """What a user may choose about propagation with MMPM, XMem and DEVA. Values only; no torch."""
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal, get_args
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from engine.errors import UsageError
 
@@ -51,6 +51,11 @@ class MMPMOptions:
                     f"{getattr(self, name)!r} is no choice for {name.replace('_', ' ')}",
                     f"use one of {', '.join(get_args(kind))}",
                 )
+
+
+def deciding(options: "MMPMOptions | SAMOptions") -> dict[str, Any]:
+    """The options that a result follows from, as plain values: all but those of how much is done or held at once."""
+    return {name: value for name, value in asdict(options).items() if name not in ("chunk", "offload")}
 
 
 def refuse_meaningless(options: "MMPMOptions | SAMOptions", model: str, *meant: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from mugvos_cli import console
 from mugvos_cli.executing import EXECUTORS, chosen_executor, make_executor
-from mugvos_cli.generate_run import Sources, counted, run_batch, sum_up, sum_up_failures
+from mugvos_cli.generate_run import Sources, run_batch, sum_up, sum_up_failures
 from mugvos_cli.options import Device, Json, Overwrite, Precision, Seed, one_of
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _show_plan(videos: list[tuple[str, str]], split: "Split", json: bool) -> Non
     else:
         rows = [(t.name, t.source, t.start, "end" if t.stop is None else t.stop) for t in tasks]
         console.table(("clip", "video", "from frame", "to before"), rows)
-        console.info(counted(len(tasks), "clip"))
+        console.info(console.counted(len(tasks), "clip"))
     sum_up_failures([name for name, _ in failures], len(tasks))
 
 

@@ -128,7 +128,7 @@ def _print(path: str, source: "MaskSource", names: Sequence[str], quick: bool) -
 def _print_head(file: dict[str, Any], counts: dict[str, int]) -> None:
     schema = file["store_schema"]
     parts = [f"{file['format']} of schema {schema}" if schema else file["format"]]
-    parts += [f"{number} {what}{'' if number == 1 else 's'}" for what, number in counts.items()]
+    parts += [console.counted(number, what) for what, number in counts.items()]
     if file["bytes"] is not None:
         parts.append(console.size(file["bytes"]))
     console.result(f"{file['path']}: {', '.join(parts)}")

@@ -190,8 +190,9 @@ def _refuse(why: str, **unusable: object) -> None:
 
 def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: "SAMOptions") -> None:
     """What --text asks for; given: the options of the command by name."""
-    from dataclasses import asdict, replace
+    from dataclasses import replace
 
+    from engine.propagation.options import deciding
     from mugvos_cli.text_run import TextRequest, run_text
 
     def make_tracker(name: str) -> tuple["MadeTracker", str]:
@@ -208,7 +209,7 @@ def _read_sentences(given: dict[str, Any], options: "MMPMOptions", sam_options: 
             sentences=given["text"],
             encoder=given["text_encoder"],
             raw=given["raw_text"],
-            options={name: value for name, value in asdict(options).items() if name not in ("chunk", "offload")},
+            options=deciding(options),
             make_tracker=make_tracker,
             **{name: given[name] for name in (*same, *more)},
         )
