@@ -3,9 +3,11 @@
 import contextlib
 import ctypes
 import gc
+import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,3 +65,26 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         return Outcome(int(end.value.code or 0), streams.out, streams.err)
 
     return run
+
+
+@pytest.fixture
+def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Puts bytes into standard input through a real pipe, in small pieces."""
+    opened = []
+
+    def connect(data: bytes) -> None:
+        read_end, write_end = os.pipe()
+        threading.Thread(target=_send, args=(write_end, data), daemon=True).start()
+        opened.append(io.TextIOWrapper(os.fdopen(read_end, "rb")))
+        monkeypatch.setattr(sys, "stdin", opened[-1])
+
+    yield connect
+    for stream in opened:
+        with contextlib.suppress(ValueError):
+            stream.close()
+
+
+def _send(write_end: int, data: bytes) -> None:
+    with contextlib.suppress(OSError), os.fdopen(write_end, "wb", buffering=0) as stream:
+        for at in range(0, len(data), 1000):
+            stream.write(data[at : at + 1000])

@@ -6,9 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -32,27 +31,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_mask(tmp_path / "m.png", masks[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
-    """Puts bytes into standard input through a real pipe."""
-    opened = []
-
-    def send(write_end: int, data: bytes) -> None:
-        with suppress(OSError), os.fdopen(write_end, "wb") as stream:
-            stream.write(data)
-
-    def connect(data: bytes) -> None:
-        read_end, write_end = os.pipe()
-        threading.Thread(target=send, args=(write_end, data), daemon=True).start()
-        opened.append(io.TextIOWrapper(os.fdopen(read_end, "rb")))
-        monkeypatch.setattr(sys, "stdin", opened[-1])
-
-    yield connect
-    for stream in opened:
-        with suppress(ValueError):
-            stream.close()
 
 
 def raw(count: int = 8) -> bytes:

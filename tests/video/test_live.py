@@ -4,13 +4,11 @@ The fake camera gives a picture when the test says so, so what is dropped is kno
 """
 
 import io
-import os
 import queue
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -199,29 +197,6 @@ def test_a_missing_camera_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.
         open_stream("/dev/video7")
     with pytest.raises(UsageError, match="is a camera"):
         open_stream("7", raw="4x4")
-
-
-@pytest.fixture
-def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
-    """Puts bytes into standard input through a real pipe, in small pieces."""
-    opened = []
-
-    def connect(data: bytes) -> None:
-        read_end, write_end = os.pipe()
-        threading.Thread(target=_send, args=(write_end, data), daemon=True).start()
-        opened.append(io.TextIOWrapper(os.fdopen(read_end, "rb")))
-        monkeypatch.setattr(sys, "stdin", opened[-1])
-
-    yield connect
-    for stream in opened:
-        with suppress(ValueError):
-            stream.close()
-
-
-def _send(write_end: int, data: bytes) -> None:
-    with suppress(BrokenPipeError, OSError), os.fdopen(write_end, "wb", buffering=0) as stream:
-        for at in range(0, len(data), 1000):
-            stream.write(data[at : at + 1000])
 
 
 def encoded(form: str, codec: str, layout: str = "yuv420p", count: int = 12) -> bytes:

@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,22 +25,6 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
-
-
-@pytest.fixture
-def piped(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
-    """Puts bytes into standard input through a pipe."""
-    opened = []
-
-    def connect(data: bytes) -> None:
-        read_end, write_end = os.pipe()
-        threading.Thread(target=send, args=(write_end, data), daemon=True).start()
-        opened.append(io.TextIOWrapper(os.fdopen(read_end, "rb")))
-        monkeypatch.setattr(sys, "stdin", opened[-1])
-
-    yield connect
-    for stream in opened:
-        stream.close()
 
 
 def test_piped_video_is_spooled_and_removed(clips: Path, temporary: Path, piped: Callable[[bytes], None]) -> None:
