@@ -43,3 +43,9 @@ WEIGHTS_BYTES = 64 << 20
 
 WRAPPINGS = 16
 """Of one dict of weights in another."""
+
+NETWORK_WIDTH = 65_536
+NETWORK_SIDE = 4096
+LAYERS = 256
+"""What weights may say of their network: channels and other counts, pixels a side that it sees, blocks in a row. What
+it builds then has to have the shapes of the tensors in the file, before any of it is allocated."""

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import OutputError
-from engine.weights.load import METADATA_KEY, load_state_dict
+from engine.weights.load import METADATA_KEY, load_state_dict, model_description
 from engine.weights.recognise import recognise
 
 
@@ -34,7 +34,7 @@ def save_weights(
 def convert_weights(source: str | Path, output: str | Path, overwrite: bool = False) -> str:
     """Rewrite any readable checkpoint as safetensors; metadata is kept. Returns what it looks like."""
     state, metadata = load_state_dict(source)
-    description = json.loads(metadata[METADATA_KEY]) if METADATA_KEY in metadata else None
+    description = model_description(metadata, source) if METADATA_KEY in metadata else None
     save_weights(output, state, description, overwrite)
     return recognise(state)
 

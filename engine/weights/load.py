@@ -10,7 +10,8 @@ import pickle
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from engine import limits
-from engine.errors import CheckpointError
+from engine.errors import CheckpointError, MugvosError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "network", "net", "module")
 PREFIXES = ("module.", "_orig_mod.")
@@ -47,13 +48,24 @@ def load_state_dict(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]
 
 def model_description(metadata: Mapping[str, str], path: str | Path) -> dict[str, Any]:
     """The JSON object under the metadata key "mugvos"; empty if there is none. Raises CheckpointError if damaged."""
-    try:
-        described = json.loads(metadata.get(METADATA_KEY, "{}"))
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path}: the model description inside is damaged ({error})", _WHOLE) from error
-    if not isinstance(described, dict):
+    with described(path):
+        description = json.loads(metadata.get(METADATA_KEY, "{}"))
+    if not isinstance(description, dict):
         raise CheckpointError(f"{path}: the model description inside is no JSON object", _WHOLE)
-    return described
+    return description
+
+
+@contextmanager
+def described(path: str | Path) -> Iterator[None]:
+    """Whatever goes wrong with the description in a file of weights, and with a network built by it, is one
+    CheckpointError."""
+    try:
+        yield
+    except MugvosError:
+        raise
+    except Exception as error:  # a network of sizes that make no sense fails anywhere
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: the model description inside is damaged ({reason})", _WHOLE) from error
 
 
 def _kind(path: Path) -> str:

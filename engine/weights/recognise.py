@@ -45,18 +45,24 @@ def recognise(state: Mapping[str, Tensor]) -> str:
 
 
 def strict_load(model: nn.Module, state: Mapping[str, Tensor], source: object, name: str = "") -> None:
-    """Load every tensor into `model`; names and shapes must be equal.
+    """Load every tensor into `model`; names and shapes must be equal. One on "meta" is moved to the CPU once they are.
 
-    `source` is the file and `name` the model, for the message. Raises CheckpointError that counts and names the misfits
-    and says what the file looks like instead.
+    `source` is the file and `name` the model, for the message. Raises the errors of `check_fit`.
     """
+    check_fit(model, state, source, name)
+    if any(tensor.is_meta for tensor in model.state_dict().values()):
+        model.to_empty(device="cpu")
+    model.load_state_dict(dict(state))
+
+
+def check_fit(model: nn.Module, state: Mapping[str, Tensor], source: object, name: str = "") -> None:
+    """Raises CheckpointError that counts and names the misfits and says what the file looks like instead."""
     fault = _misfit(model.state_dict(), state)
     if fault:
         looks = recognise(state)
         other = f"it looks like {looks}" if looks != "unknown" else "its layout is not one that is known here"
         what = f"{source}: does not fit {name or type(model).__name__} ({fault}); {other}"
         raise CheckpointError(what, "choose the model that belongs to it with --model, or other weights")
-    model.load_state_dict(dict(state))
 
 
 def _misfit(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:

@@ -16,6 +16,5 @@ def load_bmvos(path: str | Path) -> BMVOS:
     state, _ = load_state_dict(path)
     with torch.device("meta"):
         network = BMVOS()
-    network = network.to_empty(device="cpu")
     strict_load(network, state, path, MODEL)
     return network.float().eval()

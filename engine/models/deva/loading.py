@@ -15,6 +15,5 @@ def load_deva(path: str | Path) -> DEVA:
     state, _ = load_state_dict(path)
     with torch.device("meta"):
         network = DEVA(DEVAConfig())
-    network = network.to_empty(device="cpu")
     strict_load(network, state, path, "deva")
     return network.eval()

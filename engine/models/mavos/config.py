@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from engine.described import Count, read
+
 WIDTH = 256
 KEY_WIDTH = 128
 VALUE_WIDTH = 512
@@ -23,7 +25,7 @@ class MAVOSConfig:
     encoder: Literal["mobilenet", "resnet50", "swin-b"]
     channels: tuple[int, int, int, int]
     align_corners: bool = True
-    interval: int = 10
+    interval: Count = 10
 
     @property
     def id_kernel(self) -> int:
@@ -35,9 +37,9 @@ class MAVOSConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "MAVOSConfig":
-        """The inverse of `as_dict`."""
-        return cls(**{**values, "channels": tuple(values["channels"])})
+    def from_dict(cls, values: Any) -> "MAVOSConfig":
+        """The inverse of `as_dict`. Raises ValueError for names or values that do not belong here."""
+        return read(cls, values)
 
 
 CONFIGS: dict[str, MAVOSConfig] = {

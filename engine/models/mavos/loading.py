@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.errors import CheckpointError
 from engine.models.mavos.config import CONFIGS, MAVOSConfig
 from engine.models.mavos.network import MAVOS
-from engine.weights.load import load_state_dict, model_description
+from engine.weights.load import described, load_state_dict, model_description
 from engine.weights.recognise import recognise, strict_load
 
 _MEMORY = "long_term_memory_attention."
@@ -29,18 +29,20 @@ def load_mavos(path: str | Path, model: str | None = None) -> MAVOS:
             f"{path}: holds no {_MEMORY}*, so its memory was never trained ({recognise(state)})",
             "use a checkpoint of MAVOS trained on videos; one like this can begin a training: mugvos train --init",
         )
-    with torch.device("meta"):
+    with described(path), torch.device("meta"):
         network = MAVOS(config)
-    network = network.to_empty(device="cpu")
     strict_load(network, state, path, config.name)
     return network.float().eval()
 
 
 def _configuration(
-    state: Mapping[str, Tensor], described: dict[str, Any], model: str | None, path: str | Path
+    state: Mapping[str, Tensor], description: dict[str, Any], model: str | None, path: str | Path
 ) -> MAVOSConfig:
-    if described.get("model") == "mavos" and (model is None or described["config"]["name"] == model):
-        return MAVOSConfig.from_dict(described["config"])
+    if description.get("model") == "mavos":
+        with described(path):
+            config = MAVOSConfig.from_dict(description.get("config"))
+        if model is None or config.name == model:
+            return config
     name = model or variant(state)
     if name is None:
         raise CheckpointError(f"{path}: holds no MAVOS, it looks like {recognise(state)}", "choose weights of MAVOS")

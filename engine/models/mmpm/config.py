@@ -7,7 +7,7 @@ parts and their roles, but encodes with convolutions, matches at stride 8 and re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.errors import CheckpointError
+from engine.described import Count, Layers, Side, Stride, read
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class ViTConfig:
     """SAM's ViT: width, depth, heads, blocks with global attention, window side."""
 
     embed_dim: int = 768
-    depth: int = 12
-    num_heads: int = 12
+    depth: Layers = 12
+    num_heads: Count = 12
     global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
     window_size: int = 14
 
@@ -39,18 +39,18 @@ class MMPMConfig:
 
     name: str
     form: Literal["vit", "conv"]
-    image_side: int = 1024
+    image_side: Side = 1024
     square: bool = True
-    stride: int = 16
+    stride: Stride = 16
     feature_dim: int = 256
     key_dim: int = 64
     value_dim: int = 512
     hidden_dim: int = 64
     single_object: bool = False
     local_read: bool = False
-    interval: int = 5
-    memory_frames: int = 10
-    top_k: int | None = None
+    interval: Count = 5
+    memory_frames: Count = 10
+    top_k: Count | None = None
     image_encoder: ViTConfig = field(default_factory=ViTConfig)
     value_encoder: ViTConfig = field(default_factory=ViTConfig)
     conv: ConvConfig = field(default_factory=ConvConfig)
@@ -71,19 +71,9 @@ class MMPMConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "MMPMConfig":
-        """The inverse of `as_dict`. Raises CheckpointError for names or types that do not belong here."""
-        try:
-            plain = dict(values)
-            for part in ("image_encoder", "value_encoder"):
-                vit = dict(plain.get(part, {}))
-                if "global_attn_indexes" in vit:
-                    vit["global_attn_indexes"] = tuple(vit["global_attn_indexes"])
-                plain[part] = ViTConfig(**vit)
-            plain["conv"] = ConvConfig(widths=tuple(plain["conv"]["widths"])) if "conv" in plain else ConvConfig()
-            return cls(**plain)
-        except (TypeError, ValueError, KeyError) as error:
-            raise CheckpointError(f"the model description inside the weights is damaged ({error})") from error
+    def from_dict(cls, values: Any) -> "MMPMConfig":
+        """The inverse of `as_dict`. Raises ValueError for names or values that do not belong here."""
+        return read(cls, values)
 
 
 _VIT_L = ViTConfig(1024, 24, 16, (5, 11, 17, 23))

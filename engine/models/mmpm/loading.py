@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.errors import CheckpointError
 from engine.models.mmpm.config import CONFIGS, MMPMConfig
 from engine.models.mmpm.network import MMPM
-from engine.weights.load import load_state_dict, model_description
+from engine.weights.load import described, load_state_dict, model_description
 from engine.weights.recognise import recognise, strict_load
 
 PATCH = "value_encoder.network.patch_embed.proj.weight"
@@ -25,9 +25,8 @@ def load_mmpm(path: str | Path, model: str | None = None) -> MMPM:
     Raises CheckpointError for files that are damaged or belong to another model.
     """
     config, state = read_mmpm(path, model)
-    with torch.device("meta"):
+    with described(path), torch.device("meta"):
         network = MMPM(config)
-    network = network.to_empty(device="cpu")
     strict_load(network, with_others_plane(state, config), path, config.name)
     return network.eval()
 
@@ -52,10 +51,11 @@ def with_others_plane(
 
 
 def _configuration(
-    state: Mapping[str, Tensor], described: dict[str, Any], model: str | None, path: str | Path
+    state: Mapping[str, Tensor], description: dict[str, Any], model: str | None, path: str | Path
 ) -> MMPMConfig:
-    if described:
-        config = MMPMConfig.from_dict(described.get("config", described))
+    if description:
+        with described(path):
+            config = MMPMConfig.from_dict(description.get("config", description))
         if model is None or config.name == model:
             return config
     name = model or recognise(state).removesuffix(" single")

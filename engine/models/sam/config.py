@@ -7,7 +7,7 @@ convolutional image encoder with features at stride 8 (docs/sam.md).
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.errors import CheckpointError
+from engine.described import Count, Layers, Side, Stride, read
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class SAMConfig:
 
     name: str
     form: Literal["vit", "conv"] = "vit"
-    image_side: int = 1024
-    stride: int = 16
+    image_side: Side = 1024
+    stride: Stride = 16
     prompt_dim: int = 256
     mlp_dim: int = 2048
     mask_in_chans: int = 16
@@ -35,8 +35,8 @@ class SAMConfig:
     stability: float = 0.95
     stability_offset: float = 1.0
     embed_dim: int = 768
-    depth: int = 12
-    num_heads: int = 12
+    depth: Layers = 12
+    num_heads: Count = 12
     global_attn_indexes: tuple[int, ...] = (2, 5, 8, 11)
     window_size: int = 14
     widths: tuple[int, ...] = field(default=())
@@ -65,15 +65,9 @@ class SAMConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SAMConfig":
-        """The inverse of `as_dict`. Raises CheckpointError for names or types that do not belong here."""
-        try:
-            plain: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-            }
-            return cls(**plain)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"the model description inside the weights is damaged ({error})") from error
+    def from_dict(cls, values: Any) -> "SAMConfig":
+        """The inverse of `as_dict`. Raises ValueError for names or values that do not belong here."""
+        return read(cls, values)
 
 
 CONFIGS: dict[str, SAMConfig] = {

@@ -13,8 +13,8 @@ from torch import Tensor
 from engine.errors import CheckpointError
 from engine.models.sam.config import CONFIGS, SAMConfig
 from engine.models.sam.network import build_sam
-from engine.weights.load import load_state_dict, model_description
-from engine.weights.recognise import recognise, strict_load
+from engine.weights.load import described, load_state_dict, model_description
+from engine.weights.recognise import check_fit, recognise, strict_load
 
 
 def load_sam(path: str | Path, model: str | None = None) -> tuple[Sam, SAMConfig]:
@@ -24,17 +24,21 @@ def load_sam(path: str | Path, model: str | None = None) -> tuple[Sam, SAMConfig
     """
     state, metadata = load_state_dict(path)
     config = _configuration(state, model_description(metadata, path), model, path)
+    state = {name: tensor.float() for name, tensor in state.items()}
+    with described(path), torch.device("meta"):
+        check_fit(build_sam(config), state, path, config.name)
     with torch.random.fork_rng(devices=[]):
         network = build_sam(config)
-    strict_load(network, {name: tensor.float() for name, tensor in state.items()}, path, config.name)
+    strict_load(network, state, path, config.name)
     return network.eval(), config
 
 
 def _configuration(
-    state: dict[str, Tensor], described: dict[str, Any], model: str | None, path: str | Path
+    state: dict[str, Tensor], description: dict[str, Any], model: str | None, path: str | Path
 ) -> SAMConfig:
-    if described.get("model") == "sam":
-        config = SAMConfig.from_dict(described.get("config", {}))
+    if description.get("model") == "sam":
+        with described(path):
+            config = SAMConfig.from_dict(description.get("config"))
         if model is None or config.name == model:
             return config
     name = model or recognise(state)

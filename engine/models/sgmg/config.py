@@ -5,9 +5,11 @@ at a size that learns on a CPU.
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from engine.errors import CheckpointError
+from engine.described import Count, Layers, Side, read
+
+_Window = Annotated[int, range(1, 17)]
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class TextConfig:
 
     vocabulary: int = 50265
     width: int = 768
-    layers: int = 12
-    heads: int = 12
+    layers: Layers = 12
+    heads: Count = 12
     feedforward: int = 3072
     positions: int = 514
 
@@ -32,20 +34,20 @@ class SgMgConfig:
 
     name: str
     embed_dim: int
-    depths: tuple[int, int, int, int]
-    heads: tuple[int, int, int, int]
-    window: tuple[int, int, int] = (8, 7, 7)
+    depths: tuple[Layers, Layers, Layers, Layers]
+    heads: tuple[Count, Count, Count, Count]
+    window: tuple[_Window, _Window, _Window] = (8, 7, 7)
     stochastic_depth: float = 0.2
     hidden: int = 256
-    attention_heads: int = 8
-    encoder_layers: int = 4
-    decoder_layers: int = 4
+    attention_heads: Count = 8
+    encoder_layers: Layers = 4
+    decoder_layers: Layers = 4
     feedforward: int = 2048
     dropout: float = 0.1
     points: int = 4
     queries: int = 5
     mask_channels: int = 16
-    short_side: int = 360
+    short_side: Side = 360
     text: TextConfig = field(default_factory=TextConfig)
 
     @property
@@ -59,15 +61,9 @@ class SgMgConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SgMgConfig":
-        """The inverse of `as_dict`. Raises CheckpointError for names or types that do not belong here."""
-        try:
-            plain: dict[str, Any] = {
-                key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-            }
-            return cls(**{**plain, "text": TextConfig(**values.get("text", {}))})
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"the model description inside the weights is damaged ({error})") from error
+    def from_dict(cls, values: Any) -> "SgMgConfig":
+        """The inverse of `as_dict`. Raises ValueError for names or values that do not belong here."""
+        return read(cls, values)
 
 
 CONFIGS: dict[str, SgMgConfig] = {

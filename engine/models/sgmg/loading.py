@@ -15,7 +15,7 @@ from engine.errors import CheckpointError
 from engine.models.sgmg.config import CONFIGS, SgMgConfig, TextConfig
 from engine.models.sgmg.network import SgMg
 from engine.models.sgmg.windows import relative_index
-from engine.weights.load import load_state_dict, model_description
+from engine.weights.load import described, load_state_dict, model_description
 from engine.weights.recognise import recognise, strict_load
 
 _TEXT = "text_encoder.text_backbone."
@@ -34,13 +34,13 @@ class Loaded(NamedTuple):
 def load_sgmg(path: str | Path) -> Loaded:
     """The network in a file. Raises CheckpointError for files that are damaged or belong to another model."""
     state, metadata = load_state_dict(path)
-    described = model_description(metadata, path)
-    config = SgMgConfig.from_dict(described["config"]) if "config" in described else config_of(state, path)
-    with torch.device("meta"):
-        network = SgMg(config)
-    network = network.to_empty(device="cpu")
+    description = model_description(metadata, path)
+    with described(path):
+        config = SgMgConfig.from_dict(description["config"]) if "config" in description else config_of(state, path)
+        with torch.device("meta"):
+            network = SgMg(config)
     strict_load(network, cleaned(state, config, path), path, config.name)
-    return Loaded(network.eval(), bool(described))
+    return Loaded(network.eval(), bool(description))
 
 
 def config_of(state: Mapping[str, Tensor], path: str | Path) -> SgMgConfig:

@@ -25,7 +25,6 @@ def load_xmem(path: str | Path, model: str = "xmem", widen: bool = True) -> XMem
         config, state = replace(config, single_object=False), widened(state)
     with torch.device("meta"):
         network = XMem(config)
-    network = network.to_empty(device="cpu")
     strict_load(network, state, path, config.name)
     return network.eval()
 
