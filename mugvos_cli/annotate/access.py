@@ -5,6 +5,7 @@ Knows headers and secrets. Knows nothing of tracks. Each refusal is a status and
 
 import hmac
 import ipaddress
+import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable
@@ -59,8 +60,9 @@ class Sessions:
 
     def redeem(self, token: str) -> Session | None:
         """The session of a token; None for one that was used, or that never was. It cannot be used again."""
+        given = token.encode("utf-8", "replace")
         with self._guard:
-            found = next((known for known in self._links if hmac.compare_digest(known, token)), None)
+            found = next((known for known in self._links if hmac.compare_digest(known.encode(), given)), None)
             if found is None:
                 return None
             session = Session(self._links.pop(found), self._default_name)
@@ -165,7 +167,7 @@ class TooMuchError(Exception):
 
 
 def _too_long(text: str) -> bool:
-    return not text.isdigit() or int(text) > MOST_BYTES
+    return re.fullmatch(r"[0-9]{1,12}", text) is None or int(text) > MOST_BYTES
 
 
 def _bounded(receive: Any) -> Any:

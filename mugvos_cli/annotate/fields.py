@@ -3,13 +3,14 @@
 Knows plain JSON. Each fault is a UsageError that names the field.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import UsageError
 
 MOST_POINTS = 200
+LARGEST = 2.0**53
+"""Of numbers, far beyond any place in a picture; a whole number may have more digits than any float can hold."""
 
 
 class Fields:
@@ -26,18 +27,18 @@ class Fields:
     def integer(self, name: str) -> int:
         """A whole number."""
         value = self._values.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or abs(value) > 2**53:
+        if not isinstance(value, int) or isinstance(value, bool) or abs(value) > LARGEST:
             raise _wrong(name, "a whole number")
         return value
 
-    def number(self, name: str, low: float = -math.inf, high: float = math.inf) -> float:
+    def number(self, name: str, low: float = -LARGEST, high: float = LARGEST) -> float:
         """A number in [low, high]."""
         return _number(self._values.get(name), name, low, high)
 
     def text(self, name: str, most: int = 200) -> str:
         """Text of at most so many characters; what is not given is empty."""
         value = self._values.get(name, "")
-        if not isinstance(value, str) or len(value) > most:
+        if not isinstance(value, str) or len(value) > most or not _can_be_stored(value):
             raise _wrong(name, f"text of at most {most} characters")
         return value
 
@@ -79,8 +80,13 @@ class Fields:
         return Fields(self._values.get(name))
 
 
-def _number(value: Any, name: str, low: float = -math.inf, high: float = math.inf) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+def _can_be_stored(text: str) -> bool:
+    """No half of a surrogate pair, which no encoding takes, and no zero, at which HDF5 ends a text."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _number(value: Any, name: str, low: float = -LARGEST, high: float = LARGEST) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= LARGEST:
         raise _wrong(name, "a number")
     if not low <= value <= high:
         raise _wrong(name, f"a number from {low:g} to {high:g}")

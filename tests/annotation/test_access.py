@@ -8,7 +8,7 @@ import pytest
 from annotation_pages import ORIGIN, PORT, Page, Server, serving
 from starlette.testclient import TestClient
 
-from mugvos_cli.annotate.access import MOST_BYTES, host_names
+from mugvos_cli.annotate.access import MOST_BYTES, _too_long, host_names
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def test_nothing_is_decided_without_a_session(server: Server) -> None:
 
 @pytest.mark.parametrize("token", ["", "wrong", "a" * 500, "ä"])
 def test_a_wrong_token_opens_nothing(server: Server, token: str) -> None:
+    server.sessions.link("annotator")  # a right one is there to compare it with
     answer = stranger(server).get("/enter", params={"token": token})
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
@@ -206,3 +207,9 @@ def test_a_link_is_followed_before_the_server_is_up() -> None:
 
     with listen("127.0.0.1", 0) as listening:
         socket.create_connection(listening.getsockname(), timeout=60).close()
+
+
+@pytest.mark.parametrize("text", ["²", "-1", "", "9" * 5000, str(MOST_BYTES + 1)])
+def test_a_length_that_is_none_or_too_much_is_refused(text: str) -> None:
+    assert _too_long(text)
+    assert not _too_long(str(MOST_BYTES))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from annotation_clips import CORNER, FRAMES, SQUARE, corner
-from annotation_pages import Page, Server, serving
+from annotation_pages import ORIGIN, Page, Server, serving
 from small_videos import HEIGHT, WIDTH, scene
 
 from engine.masks import rle
@@ -196,3 +196,19 @@ def test_wrong_fields_are_refused(server: Server, fields: dict[str, Any], messag
 def test_points_outside_of_the_frame_are_refused(server: Server) -> None:
     answer = server.page().post("offer", index=0, points=[[WIDTH + 1, 2, 1]])
     assert "outside of the frame of 64x48" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("name", ["\\ud800", "a\\u0000b"])
+def test_a_name_that_cannot_be_stored_is_refused(server: Server, name: str) -> None:
+    page = server.page()
+    body = f'{{"action": "describe", "track": 1, "name": "{name}"}}'
+    headers = {"origin": ORIGIN, "x-page": page.id}
+    answer = page.client.post("/api/decide?clip=clip", content=body, headers=headers)
+    assert (answer.status_code, "name is not text" in answer.text) == (400, True), answer.text
+
+
+def test_numbers_beyond_all_floats_are_refused(server: Server) -> None:
+    page = server.page()
+    for fields in ({"points": [[10**400, 1, 1]]}, {"box": [1, 2, 3, 10**400]}, {"points": [[1e300, 1, 1]]}):
+        answer = page.post("offer", index=0, **fields)
+        assert (answer.status_code, "is not a number" in answer.text) == (400, True), answer.text
