@@ -24,14 +24,15 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 _TESTS = Path(__file__).resolve().parents[1]
-for _name in ("", "fuzz", "store"):
+for _name in ("", "fuzz", "store", "annotation"):
     sys.path.append(str(_TESTS / _name))
 
 SHARES = {
     "rle-codes": 33, "rle-values": 4, "spots": 24, "mask-prompts": 4, "arguments": 14,
     "configuration": 1, "list-files": 3,
     "lines": 2, "line-values": 0.6, "json-bytes": 2, "json-values": 0.5, "exported": 0.15, "pictures": 0.5, "zips": 0.3,
-    "arrays": 1, "checkpoints": 0.5, "journals": 2, "page-requests": 7, "stores": 0.3, "stores forged": 0.3,
+    "arrays": 1, "checkpoints": 0.5, "descriptions": 0.5, "journals": 2, "page-fields": 5, "page-headers": 1,
+    "page-requests": 1, "stores": 0.3, "stores forged": 0.3,
 }  # fmt: skip
 """Of 100 inputs; what is cheap gets more."""
 SECONDS_EACH = 20

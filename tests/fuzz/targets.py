@@ -1,100 +1,24 @@
 """What is fuzzed: each target takes bytes and hands what they say to a reader; only a MugvosError may come back.
 
-`Wish` turns bytes into choices, so that a coverage-guided fuzzer steers structure as well as content.
+Here: masks, documents, pictures, archives, options. Weights and the pages of annotate have modules of their own.
 """
 
 import contextlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pages
 import samples
+import weights
+from wishes import FOLDER, ODD, Wish, changed, file
 
 from engine.errors import MugvosError
 
 Target = Callable[[bytes], None]
-FOLDER = Path(os.environ.get("MUGVOS_FUZZ_FOLDER", "/dev/shm" if Path("/dev/shm").is_dir() else "/tmp"))
-ODD: tuple[Any, ...] = (
-    None, True, -1, 0, 1, 2**31, 2**63, -(2**63) - 1, 10**400, 0.5, -0.0, 1e308, math.inf, -math.inf, math.nan, "", "0",
-    "x", "../../x", "\0", "\ud800", "²", "９", "a" * 300, "1" * 5000,
-    [], {}, [[]], [{}], [None], {"": None}, {"a": {"a": {}}}, [1, 2, 3], ["a", "b"], [20, 31], [-1, -1],
-    [65535, 65535], [2**40, 1], [math.inf, 0], {"size": [20, 31]}, {"counts": "0"}, {"size": [20, 31], "counts": []},
-    {"size": [20, 31], "counts": [620]}, {"size": [20, 31], "counts": "d6"},
-    [[0, 0, 1e9, 0, 1e9, 1e9]], [[0, 0, 1e300, 0, 5, 5]], [[1, 1, 2, 2]], [["a"] * 6], [[None] * 6],
-)  # fmt: skip
-
-
-class Wish:
-    """Choices taken from bytes, front to back; zeros when they are used up."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def number(self, below: int) -> int:
-        """0 .. below - 1."""
-        size = max(1, (max(below - 1, 1).bit_length() + 7) // 8)
-        piece = self._data[self._at : self._at + size]
-        self._at += size
-        return int.from_bytes(piece, "little") % below
-
-    def one_of(self, choices: Any) -> Any:
-        """One of a sequence."""
-        return choices[self.number(len(choices))]
-
-    def rest(self) -> bytes:
-        """All that is left."""
-        return self._data[self._at :]
-
-
-def _is_left(wish: Wish) -> bool:
-    return bool(wish.rest())
-
-
-def changed(document: Any, wish: Wish) -> Any:
-    """A copy of a JSON document with some values replaced, removed, doubled or moved."""
-    document = json.loads(json.dumps(document))
-    for _ in range(6):
-        if not _is_left(wish):
-            break
-        places = list(_places(document))
-        if not places:
-            break
-        holder, key = wish.one_of(places)
-        act = wish.number(8)
-        if act < 5:
-            holder[key] = json.loads(json.dumps(wish.one_of(ODD))) if act else wish.one_of(_values(places))
-        elif act == 5:
-            del holder[key]
-        elif act == 6 and isinstance(holder, list):
-            holder.insert(0, holder[key])
-        elif isinstance(holder, dict):
-            holder[wish.one_of([k for h, k in places if isinstance(k, str)] or ["x"])] = holder[key]
-    return document
-
-
-def _values(places: list[tuple[Any, Any]]) -> list[Any]:
-    return [json.loads(json.dumps(holder[key])) for holder, key in places[:200]]
-
-
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    if isinstance(value, dict | list):
-        for key in value if isinstance(value, dict) else range(len(value)):
-            yield value, key
-            yield from _places(value[key])
-
-
-@contextlib.contextmanager
-def _file(name: str, data: bytes) -> Iterator[Path]:
-    path = FOLDER / f"fuzz-{os.getpid()}-{name}"
-    path.write_bytes(data)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def read_everything(path: Path, format: str | None = None) -> None:
@@ -201,7 +125,7 @@ def configuration(data: bytes) -> None:
     """mugvos.toml and --config."""
     from mugvos_cli import config
 
-    with _file("mugvos.toml", data) as path:
+    with file("mugvos.toml", data) as path:
         config.run_defaults(path, "train", _command("train"))
 
 
@@ -216,13 +140,16 @@ def list_files(data: bytes) -> None:
     """Lists of images."""
     from engine.video import open_video
 
-    with _file("list.txt", data) as path, open_video(path) as reader:
+    (FOLDER / f"fuzz-{os.getpid()}").mkdir(exist_ok=True)
+    for name, picture in zip(("a.png", "b.png"), samples.pictures(), strict=False):
+        (FOLDER / f"fuzz-{os.getpid()}" / name).write_bytes(picture)
+    with file("list.txt", data.replace(b"HERE", b"fuzz-%d" % os.getpid())) as path, open_video(path) as reader:
         list(reader)
 
 
 def lines(data: bytes) -> None:
     """NDJSON as any bytes."""
-    with _file("lines.ndjson", data) as path:
+    with file("lines.ndjson", data) as path:
         read_everything(path, "ndjson" if data[:1] > b"@" else None)
 
 
@@ -231,7 +158,7 @@ def line_values(data: bytes) -> None:
     wish = Wish(data)
     given = [json.loads(line) for line in samples.lines().splitlines()[:6]]
     spoiled = changed(given, wish)
-    with _file("lines.ndjson", b"\n".join(json.dumps(line).encode() for line in spoiled) + b"\n") as path:
+    with file("lines.ndjson", b"\n".join(json.dumps(line).encode() for line in spoiled) + b"\n") as path:
         read_everything(path, "ndjson")
 
 
@@ -239,7 +166,7 @@ def json_bytes(data: bytes) -> None:
     """JSON documents as any bytes."""
     wish = Wish(data)
     format = wish.one_of((None, None, "coco", "youtube-vis", "sa-v"))
-    with _file("document.json", wish.rest()) as path:
+    with file("document.json", wish.rest()) as path:
         read_everything(path, format)
 
 
@@ -252,7 +179,7 @@ def json_values(data: bytes) -> None:
         with _clip_folder(document) as folder:
             read_everything(folder, "pipeline")
         return
-    with _file("document.json", json.dumps(document).encode()) as path:
+    with file("document.json", json.dumps(document).encode()) as path:
         read_everything(path, wish.one_of((None, None, None, "coco", "youtube-vis", "sa-v")))
 
 
@@ -275,7 +202,7 @@ def exported(data: bytes) -> None:
     target = wish.one_of(sorted(FORMATS))
     output = FOLDER / f"fuzz-{os.getpid()}-out" / {"store": "o.h5", "ndjson": "o.ndjson"}.get(target, "o")
     output = output.with_suffix(".json") if target in ("coco", "youtube-vis", "sa-v") else output
-    with _file("document.json", json.dumps(document).encode()) as path:
+    with file("document.json", json.dumps(document).encode()) as path:
         try:
             export(path, output, target, flatten=bool(wish.number(2)))
             read_everything(output)
@@ -288,7 +215,7 @@ def pictures(data: bytes) -> None:
     from engine.store.formats import png
     from engine.video.stills import read_image
 
-    with _file("picture.png", data) as path:
+    with file("picture.png", data) as path:
         for read in (png.read_mask_image, png.read_values, png.read_binary, png.image_size, read_image):
             with contextlib.suppress(MugvosError):
                 read(path)
@@ -296,7 +223,7 @@ def pictures(data: bytes) -> None:
 
 def zips(data: bytes) -> None:
     """Archives as any bytes."""
-    with _file("masks.zip", data) as path:
+    with file("masks.zip", data) as path:
         read_everything(path)
 
 
@@ -308,7 +235,7 @@ def arrays(data: bytes) -> None:
     if wish.number(8) == 0:
         _manifest(wish)
         return
-    with _file("segment.npz", wish.rest()) as path:
+    with file("segment.npz", wish.rest()) as path:
         for read in (read_segment, read_state):
             with contextlib.suppress(MugvosError):
                 read(path)
@@ -325,51 +252,6 @@ def _manifest(wish: Wish) -> None:
     assert found is None or manifest.differing(found.parameters, {}) is not None
 
 
-def checkpoints(data: bytes) -> None:
-    """Weights as any bytes."""
-    from engine.weights import load_state_dict, model_description, recognise
-
-    with _file("weights.pth", data) as path:
-        state, metadata = load_state_dict(path)
-        model_description(metadata, path)
-        recognise(state)
-
-
-def journals(data: bytes) -> None:
-    """The decisions of an annotation, and what a page may send."""
-    from engine.annotation.journal import Journal, _line
-
-    wish = Wish(data)
-    entry = {"seq": 1, "action": "judge", "clip": "c", "track": 1, "cells": [], "tracks": []}
-    whole = _line(entry) + _line({**entry, "seq": 2})
-    spoiled = bytearray(whole)
-    for _ in range(1 + wish.number(4)):
-        spoiled[wish.number(len(spoiled))] = wish.number(256)
-    with _file("journal.ndjson", bytes(spoiled) + wish.rest()) as path:
-        journal = Journal(path)
-        try:
-            list(journal.entries())
-        finally:
-            journal.close()
-
-
-def page_requests(data: bytes) -> None:
-    """What a page may send."""
-    from mugvos_cli.annotate.fields import Fields
-
-    wish = Wish(data)
-    sample = {"track": 1, "frames": [1, 2], "points": [[1, 2, 1]], "box": [1, 2, 3, 4], "name": "x", "wanted": True}
-    given = changed({"all": sample}, wish).get("all")
-    asked = {
-        "integer": "track", "integers": "frames", "points": "points", "box": "box", "text": "name", "flag": "wanted",
-        "number": "track", "inner": "all",
-    }  # fmt: skip
-    fields = Fields(given)
-    for kind, name in asked.items():
-        with contextlib.suppress(MugvosError):
-            getattr(fields, kind)(name)
-
-
 TARGETS: dict[str, tuple[Target, Callable[[], tuple[bytes, ...]]]] = {
     "rle-codes": (rle_codes, lambda: (b"\0\0d6", b"\0\3fPb0000")),
     "rle-values": (rle_values, lambda: (b"\0\5abcdefghijklmnopqrstuvwxyz" * 3,)),
@@ -377,7 +259,7 @@ TARGETS: dict[str, tuple[Target, Callable[[], tuple[bytes, ...]]]] = {
     "mask-prompts": (mask_prompts, lambda: (b"a=m.png@3", b"/dev/null", b"~x/m.png")),
     "arguments": (arguments, lambda: (b"\0001/16", b"\0014GiB", b"\002640x480@30:yuv420p", b"\0031080x680")),
     "configuration": (configuration, lambda: (b'data = ["synthetic"]\nsteps = 3\n[train]\nlr = 0.5\n', b"a.b = 1")),
-    "list-files": (list_files, lambda: (b"a.png\nb.png\n", b"\xef\xbb\xbf../x.png\n")),
+    "list-files": (list_files, lambda: (b"HERE/a.png\nHERE/b.png\n", b"\xef\xbb\xbf../x.png\n")),
     "lines": (lines, lambda: (samples.lines()[:600], samples.lines())),
     "line-values": (line_values, lambda: (b"abcdefgh" * 4,)),
     "json-bytes": (json_bytes, lambda: tuple(b"\0" + json.dumps(d).encode() for d in samples.documents().values())),
@@ -386,7 +268,10 @@ TARGETS: dict[str, tuple[Target, Callable[[], tuple[bytes, ...]]]] = {
     "pictures": (pictures, samples.pictures),
     "zips": (zips, samples.zips),
     "arrays": (arrays, lambda: tuple(b"\1" + data for data in samples.archives_of_arrays())),
-    "checkpoints": (checkpoints, samples.checkpoints),
-    "journals": (journals, lambda: (b"abcdefgh",)),
-    "page-requests": (page_requests, lambda: (b"abcdefgh" * 3,)),
+    "checkpoints": (weights.checkpoints, samples.checkpoints),
+    "descriptions": (weights.descriptions, weights.samples_of_descriptions),
+    "journals": (pages.journals, lambda: (b"abcdefgh",)),
+    "page-fields": (pages.fields, lambda: (b"abcdefgh" * 3,)),
+    "page-requests": (pages.requests, lambda: tuple(bytes([n]) for n in range(32))),
+    "page-headers": (pages.headers, lambda: tuple(bytes([n, n, n, n]) for n in range(24))),
 }
