@@ -86,15 +86,23 @@ class PartialError(MugvosError):
     exit_status = 1
 
 
-# What Pillow raises on damaged files, beside its own errors; all of it was seen.
-PICTURE_DAMAGE: tuple[type[Exception], ...] = (
-    OSError,
-    SyntaxError,
+class Interrupted(KeyboardInterrupt):
+    """Somebody asked to stop; everything up to the last frame is certain."""
+
+
+DAMAGE = (
     ValueError,
-    EOFError,
     TypeError,
-    KeyError,
-    IndexError,
+    LookupError,
     OverflowError,
+    RuntimeError,
+    AttributeError,
+    MemoryError,
+    AssertionError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    zlib.error,
 )
-PICTURE_DAMAGE += (RuntimeError, AttributeError, MemoryError, AssertionError, struct.error, zlib.error)
+"""What readers (Pillow, NumPy, h5py, zipfile, our own) raise on damaged files, beside errors of their own and OSError,
+which may also be the disk's; all of it was seen."""

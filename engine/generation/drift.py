@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.errors import Interrupted
 from engine.generation.births import Birth
 from engine.generation.clip import RunningClip, Tools
 from engine.generation.executors.work import backwards_of
@@ -18,7 +19,7 @@ from engine.generation.job import Workshop
 from engine.generation.linking import Linker
 from engine.generation.plan import ClipTask
 from engine.generation.quality import masks_of
-from engine.generation.watch import Interrupted, OnFrame
+from engine.generation.watch import OnFrame
 from engine.masks.boxed import BoxedMask, iou
 from engine.models.sam.prompting import Embedding
 from engine.store import SegmentedRun, StoreReader

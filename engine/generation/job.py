@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engine.errors import VideoError
+from engine.errors import Interrupted, VideoError
 from engine.flow.interface import Flow
 from engine.generation.births import ProposalBirths
 from engine.generation.clip import RunningClip, Tools
@@ -20,7 +20,7 @@ from engine.generation.linking import Linker
 from engine.generation.plan import ClipTask
 from engine.generation.sampling import PointSampler
 from engine.generation.settings import GenerateSettings
-from engine.generation.watch import Interrupted, OnFrame
+from engine.generation.watch import OnFrame
 from engine.models.sam.prompting import Prompter
 from engine.store import SegmentedRun
 from engine.types import Frame, UInt8Array

@@ -7,10 +7,6 @@ OnFrame = Callable[[int, int | None], None]
 ShouldStop = Callable[[], bool]
 
 
-class Interrupted(KeyboardInterrupt):
-    """Somebody asked to stop; everything up to the last frame is certain."""
-
-
 def _nothing(*told: object) -> None:
     """For what nobody wants to hear."""
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import VideoError
+from engine.errors import Interrupted, VideoError
 from engine.masks import rle
 from engine.propagation.ahead import supply
 from engine.propagation.deva_online import Found, SemiOnline
-from engine.propagation.job import Done, Interrupted, OnRecords, Outcome, publish
+from engine.propagation.job import Done, OnRecords, Outcome, publish
 from engine.propagation.loop import scored, with_last
 from engine.runtime.profile import Profile
 from engine.store import SegmentedRun

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from engine.errors import MaskError, VideoError
+from engine.errors import Interrupted, MaskError, VideoError
 from engine.masks import rle
 from engine.propagation.ahead import supply
 from engine.propagation.loop import FrameMasks, Propagation
@@ -53,10 +53,6 @@ class Outcome:
     frames: int
     tracks: int
     resumed_at: int
-
-
-class Interrupted(KeyboardInterrupt):
-    """Somebody asked to stop; everything up to the last frame is certain."""
 
 
 def write_store(

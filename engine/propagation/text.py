@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.errors import UsageError, VideoError
+from engine.errors import Interrupted, UsageError, VideoError
 from engine.masks import rle
 from engine.propagation.ahead import ahead
-from engine.propagation.job import Interrupted, OnRecords, publish
+from engine.propagation.job import OnRecords, publish
 from engine.propagation.sentences import Asker, Window
 from engine.store import SegmentedRun
 from engine.types import Frame, MaskRecord, Track

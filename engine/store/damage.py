@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.errors import FormatError, MugvosError, StoreError
-
-_FAULTS = (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
+from engine.errors import DAMAGE, FormatError, MugvosError, StoreError
 
 
 @contextmanager
@@ -18,7 +16,7 @@ def damage(path: Path) -> Iterator[None]:
         yield
     except MugvosError:
         raise
-    except (OSError, *_FAULTS) as error:
+    except (OSError, *DAMAGE) as error:
         reason = " ".join(str(error).split())[:120]
         raise StoreError(f"{path}: the store is damaged ({reason})", "write it again from its source") from error
 
@@ -32,7 +30,7 @@ def checked(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *given, **more)
         except MugvosError:
             raise
-        except _FAULTS as error:
+        except DAMAGE as error:
             where = getattr(self, "path", given[0] if given else "")
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
             raise FormatError(

@@ -1,31 +1,18 @@
 """One segment of a resumable run: the records of some frames as one NPZ file. Knows records and bytes."""
 
 import io
-import struct
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.errors import StoreError
+from engine.errors import DAMAGE, StoreError
 from engine.store import rows, schema, state
 from engine.types import MaskRecord
 
-_SPOILED: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-)
-_SPOILED += (SyntaxError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error, struct.error)
+_SPOILED = (OSError, *DAMAGE, zipfile.BadZipFile)
 
 
 def segment_name(number: int) -> str:

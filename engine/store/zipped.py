@@ -6,28 +6,18 @@ unpacked. Knows zip files and folders; knows no format.
 
 import lzma
 import shutil
-import struct
 import tempfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
 from engine import limits
-from engine.errors import FormatError, OutputError
+from engine.errors import DAMAGE, FormatError, OutputError
 from engine.store.source import MaskSource
 
 _SUFFIXES = {".png", ".json", ".h5", ".hdf5", ".ndjson", ".jsonl", ".txt"}
-_SPOILED: tuple[type[Exception], ...] = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    RuntimeError,
-    NotImplementedError,
-)
-_SPOILED += (EOFError, ValueError, OverflowError, struct.error)
+_SPOILED = (*DAMAGE, zipfile.BadZipFile, zipfile.LargeZipFile, lzma.LZMAError)
 _DEEPEST = 3  # folders above the files of a tree: <video>/<track>/<frame>.png below one around it
 
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.errors import PICTURE_DAMAGE, FormatError
+from engine.errors import DAMAGE, FormatError
 from engine.video import read_image
 
 HEIGHT, WIDTH = 320, 480
 SMALLEST, LARGEST = 0.003, 0.6
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
-_SPOILED: tuple[type[Exception], ...] = (*PICTURE_DAMAGE, zipfile.BadZipFile)
+_SPOILED = (OSError, *DAMAGE, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.errors import PICTURE_DAMAGE, VideoError
+from engine.errors import DAMAGE, VideoError
 from engine.limits import PICTURE_FORMATS, PICTURE_PIXELS
 from engine.types import UInt8Array
 
@@ -45,7 +45,7 @@ def read_image(path: str | Path) -> UInt8Array:
         raise VideoError(f"{path}: not an image, or damaged at its beginning", "export the image again") from error
     except VideoError:
         raise
-    except PICTURE_DAMAGE as error:
+    except (OSError, *DAMAGE) as error:
         raise VideoError(f"{path}: cannot be read ({error})", "check the file, or export the image again") from error
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import VideoError
+from engine.errors import Interrupted, VideoError
 from engine.generation.executors.work import Job, Seat
 from engine.generation.plan import ClipTask
-from engine.generation.watch import Interrupted, OnFrame, ShouldStop
+from engine.generation.watch import OnFrame, ShouldStop
 from engine.masks import rle
 from engine.store import StoreWriter
 from engine.types import MaskRecord, Track

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from executor_toys import ToyRecipe, counted, toy_tasks, write_toy
 
-from engine.errors import MugvosError, OutputError, StoreError, UsageError
+from engine.errors import Interrupted, MugvosError, OutputError, StoreError, UsageError
 from engine.generation.batch import Batch, Summary
 from engine.generation.executors import crew as crews
 from engine.generation.executors.actors import RayCrew, Share, shared_out
@@ -18,7 +18,7 @@ from engine.generation.executors.local import LocalExecutor
 from engine.generation.executors.processes import ProcessCrew, seats_of
 from engine.generation.executors.work import Job, Seat, perform
 from engine.generation.quality import QualitySettings
-from engine.generation.watch import Interrupted, Watch
+from engine.generation.watch import Watch
 from engine.store import StoreReader
 from engine.store.lock import FolderLock
 

@@ -10,10 +10,9 @@ import torch
 from small_videos import HEIGHT, WIDTH, scene
 from test_job import Frames, contents
 
-from engine.errors import StoreError, VideoError
+from engine.errors import Interrupted, StoreError, VideoError
 from engine.propagation.detecting_job import DetectingJob, stream_detected, write_detected_store
 from engine.propagation.deva_online import Found
-from engine.propagation.job import Interrupted
 from engine.store import StoreReader
 from engine.types import Frame
 

@@ -12,10 +12,10 @@ import pytest
 from mmpm_toys import SIZE, toy_frames, toy_masks, toy_tracker
 from small_videos import HEIGHT, WIDTH, scene, write_frames, write_mask, write_video
 
-from engine.errors import MaskError, OutputError, StoreError
+from engine.errors import Interrupted, MaskError, OutputError, StoreError
 from engine.flow.dis import DISFlow
 from engine.propagation.flow import FlowTracker
-from engine.propagation.job import Interrupted, Job, stream, write_store
+from engine.propagation.job import Job, stream, write_store
 from engine.propagation.prompts import MaskPrompt, PromptSet, read_prompts
 from engine.propagation.tracker import Tracker
 from engine.store import StoreReader

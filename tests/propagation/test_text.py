@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from text_toys import GREEN, RED, SIZE, ColourAsker, squares
 
-from engine.errors import OutputError, StoreError, UsageError, VideoError
+from engine.errors import Interrupted, OutputError, StoreError, UsageError, VideoError
 from engine.flow.dis import DISFlow
 from engine.propagation.backwards import Backwards
 from engine.propagation.flow import FlowTracker
 from engine.propagation.handover import Handover, write_handed_over
-from engine.propagation.job import Interrupted
 from engine.propagation.text import TextJob, stream_text, write_text_store
 from engine.store import StoreReader
 from engine.types import Frame, VideoInfo

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import engine
-from engine.errors import MugvosError, StoreError, UsageError
+from engine.errors import Interrupted, MugvosError, StoreError, UsageError
 from engine.generation.executors.crew import Broken, Done, Event, Lost, Ready, Stopped
 from engine.generation.executors.work import Job, Recipe, Seat, perform, set_up
-from engine.generation.watch import Interrupted
 
 _STARTS = 3  # Ray gives a cluster of its own half a minute to come up, which a machine under load may miss
 _OBJECTS = 128 << 20  # bytes of shared memory for Ray's objects on this machine; ours are some hundred bytes each

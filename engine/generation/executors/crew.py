@@ -16,9 +16,9 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from engine.errors import MugvosError, StoreError
+from engine.errors import Interrupted, MugvosError, StoreError
 from engine.generation.executors.work import Job, Outcome
-from engine.generation.watch import Interrupted, Watch
+from engine.generation.watch import Watch
 from engine.store import manifest
 
 ATTEMPTS = 3

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from engine.errors import MugvosError
+from engine.errors import Interrupted, MugvosError
 from engine.generation.executors.crew import Broken, Done, Event, Lost, Ready, Stopped
 from engine.generation.executors.work import Job, Maker, Recipe, Seat, perform, set_up
-from engine.generation.watch import Interrupted
 
 
 @dataclass

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import MugvosError, OutputError, StoreError
+from engine.errors import Interrupted, MugvosError, OutputError, StoreError
 from engine.generation.plan import ClipTask
-from engine.generation.watch import Interrupted, OnFrame, ShouldStop
+from engine.generation.watch import OnFrame, ShouldStop
 from engine.store import atomic, manifest
 from engine.store.lock import BusyError
 from engine.store.spool import writing

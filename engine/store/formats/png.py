@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.errors import PICTURE_DAMAGE, FormatError, MaskError, MugvosError
+from engine.errors import DAMAGE, FormatError, MaskError, MugvosError
 from engine.limits import MASK_PIXELS, PICTURE_FORMATS
 from engine.masks.labels import PixelKind, split_labels
 from engine.store.formats.flat_png import read_flat
@@ -17,7 +17,7 @@ from engine.store.schema import plausible
 from engine.types import BoolArray, UInt8Array
 
 _GREY_16 = {"I", "I;16", "I;16L", "I;16B", "I;16N"}
-_DECODING: tuple[type[Exception], ...] = (*PICTURE_DAMAGE, Image.DecompressionBombError)
+_DECODING = (OSError, *DAMAGE, Image.DecompressionBombError)
 _EXPORT = "export it as an 8-bit grey, palette or 1-bit PNG"
 
 
@@ -121,7 +121,7 @@ class _OpenedImage:
             raise self._error(f"{self._path}: is no image that can be read", "name a PNG") from None
         except Image.DecompressionBombError:
             raise self._too_large() from None
-        except PICTURE_DAMAGE as error:
+        except (OSError, *DAMAGE) as error:
             raise self._damaged(error) from error
         if not plausible(self._image.height, self._image.width):
             self._image.close()
