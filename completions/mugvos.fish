@@ -27,6 +27,7 @@ complete -c mugvos -n '__fish_seen_subcommand_from generate' -l points -r -d 'Po
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l prompts -r -d 'Prompts a round and track.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l sampling -r -d 'How points are chosen.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l min-iou -r -d 'End a track whose best mask is less like it.'
+complete -c mugvos -n '__fish_seen_subcommand_from generate' -l keep-warped -r -d 'Keep a warped mask that no candidate is like.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l reseed-every -r -d 'Look for new tracks every N frames.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l clip-length -r -d 'Clips of N frames; what is left is dropped.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l split-scenes -d 'Cuts in a video begin new clips.'

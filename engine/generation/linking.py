@@ -1,9 +1,11 @@
 """Tracks carried to the next frame: SAM is asked inside each carried mask until one of its answers is like it.
 
-Up to five rounds, each with new prompts and a lower demand; the last round takes the best there is. All tracks that are
-still open are decoded together, so a frame costs as many calls of the decoder as it takes rounds.
+Up to five rounds, each with new prompts and a lower demand; the last round takes the best there is or, where that is
+asked for, keeps the carried mask. All tracks that are still open are decoded together, so a frame costs as many calls
+of the decoder as it takes rounds.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,18 +25,31 @@ _PROMPTS_ON_GPU = 1024
 class LinkSettings:
     """The pipeline's constants. ladder: the IoU that a candidate needs to be taken, round by round.
 
-    least_iou: below it the track ends; None takes whatever the last round's best is, as the paper does.
+    Beyond the paper, which takes whatever the last round's best is: least_iou: below it the track ends. keep_warped:
+    below it the carried mask itself is the track's mask; rounds that would demand less are not asked.
     """
 
     ladder: tuple[float, ...] = (0.9, 0.8, 0.7, 0.6, 0.5)
     stability: float = 0.95
     stability_offset: float = 1.0
     least_iou: float | None = None
+    keep_warped: float | None = None
+
+    @property
+    def demands(self) -> tuple[float, ...]:
+        """The rounds that are asked, each with the IoU that ends it early; the last one ends in any case."""
+        keep = self.keep_warped
+        if keep is None:
+            return self.ladder
+        return *(demand for demand in self.ladder[:-1] if demand > keep), keep
 
 
 @dataclass(frozen=True)
 class Linked:
-    """A track's mask on the new frame. points (n, 2): the prompt that made it. score: SAM's predicted IoU."""
+    """A track's mask on the new frame. points (n, 2): the prompt that made it. score: SAM's predicted IoU.
+
+    Of a carried mask that was kept, warped_iou is that of the best candidate, and nothing else is known.
+    """
 
     mask: BoxedMask
     warped_iou: float
@@ -79,8 +94,9 @@ class Linker:
         comparison = Comparison(embedding.upsampler, self._prompter.threshold, consistent)
         waiting = {track: mask for track, mask in carried.items() if mask.area}
         found: dict[int, Linked] = {}
-        for round, demand in enumerate(self._settings.ladder, 1):
-            last = round == len(self._settings.ladder)
+        demands = self._settings.demands
+        for round, demand in enumerate(demands, 1):
+            last = round == len(demands)
             asked = [_Open(track, mask, sampler(mask, frame, track, round)) for track, mask in waiting.items()]
             for group, decoded in self._decoded(embedding, asked):
                 for entry, own in zip(group, _split(decoded, group), strict=True):
@@ -88,7 +104,7 @@ class Linker:
                     final = last or len(entry.prompts) == 1
                     linked = self._choose(comparison, entry, own, -1.0 if final else demand)
                     if linked is not None or final:
-                        found[entry.track] = self._checked(linked)
+                        found[entry.track] = self._settled(entry, linked)
                         del waiting[entry.track]
         self.upsampled += comparison.upsampled
         return {track: found.get(track, LOST) for track in carried}
@@ -119,9 +135,15 @@ class Linker:
         score = float(decoded.scores.flatten()[index])
         return Linked(choice.mask, choice.iou, score, float(scores[index]), entry.prompts[index // 3])
 
-    def _checked(self, linked: Linked | None) -> Linked:
-        """The track's mask, or that it is lost."""
-        if linked is None or (self._settings.least_iou is not None and linked.warped_iou < self._settings.least_iou):
+    def _settled(self, entry: _Open, linked: Linked | None) -> Linked:
+        """The track's mask, given the best candidate if any was stable."""
+        least, keep = self._settings.least_iou, self._settings.keep_warped
+        agreed = 0.0 if linked is None else linked.warped_iou
+        if least is not None and agreed < least:
+            return LOST
+        if keep is not None and agreed < keep:
+            return Linked(entry.carried, agreed, math.nan, math.nan, None)
+        if linked is None:
             return LOST
         return replace(linked, points=linked.points if linked.mask.area else None)
 

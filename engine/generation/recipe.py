@@ -32,6 +32,7 @@ class Wishes:
     prompts: int = 5
     sampling: "Method" = "random"
     min_iou: float | None = None
+    keep_warped: float | None = None
     reseed_every: int | None = None
     seed: int = 0
 
@@ -47,7 +48,12 @@ class Wishes:
         boxes, masks = nms_of(sam, self.box_nms)
         return GenerateSettings(
             proposals=ProposalSettings(self.grid, trusted, stable, offset, boxes, self.crop_layers, mask_nms=masks),
-            link=LinkSettings(stability=sam.stability, stability_offset=offset, least_iou=self.min_iou),
+            link=LinkSettings(
+                stability=sam.stability,
+                stability_offset=offset,
+                least_iou=self.min_iou,
+                keep_warped=self.keep_warped,
+            ),
             most_tracks=self.max_tracks,
             points=self.points,
             prompts=self.prompts,

@@ -24,8 +24,9 @@ def generate(
         list[str], typer.Argument(metavar="INPUT...", help="Videos, folders of frames, or folders of those.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE", help="The mask store to write; - is standard output.")
-    ],
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The mask store to write; - is standard output."),
+    ] = None,
     sam: Annotated[
         str, typer.Option("--sam", metavar="|".join(_SAMS), help="Who proposes masks.", callback=one_of(_SAMS))
     ] = "sam-tiny",
@@ -63,6 +64,12 @@ def generate(
     min_iou: Annotated[
         float | None,
         typer.Option("--min-iou", metavar="IOU", min=0, max=1, help="End a track whose best mask is less like it."),
+    ] = None,
+    keep_warped: Annotated[
+        float | None,
+        typer.Option(
+            "--keep-warped", metavar="IOU", min=0, max=1, help="Keep a warped mask that no candidate is like."
+        ),
     ] = None,
     reseed_every: Annotated[
         int | None, typer.Option("--reseed-every", metavar="N", min=1, help="Look for new tracks every N frames.")
@@ -158,6 +165,7 @@ def generate(
         prompts=prompts,
         sampling=cast(Any, sampling),
         min_iou=min_iou,
+        keep_warped=keep_warped,
         reseed_every=reseed_every,
         seed=seed,
     )
@@ -172,12 +180,12 @@ def generate(
     if dry_run:
         _show_plan(chosen, split, json)
         return
-    _check(output, chosen, who)
+    target = _checked(output, chosen, who)
     recipe = SAMRecipe(wishes, sam, checkpoint, flow, size, segment, batch, precision, random_weights)
     sources = Sources(videos, chosen, part, split)
     with make_executor(who, recipe, device, workers, ray_address) as workforce:
-        summary = run_batch(sources, workforce, quality, output, overwrite, retry_failed)
-    sum_up(summary, output, json)
+        summary = run_batch(sources, workforce, quality, target, overwrite, retry_failed)
+    sum_up(summary, target, json)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -191,15 +199,19 @@ def _size(text: str) -> tuple[int, int]:
     return width, height
 
 
-def _check(output: Path, videos: list[tuple[str, str]], executor: str) -> None:
+def _checked(output: Path | None, videos: list[tuple[str, str]], executor: str) -> Path:
+    """Where the store goes. Raises UsageError for what cannot be worked on, or written."""
     from engine.errors import UsageError
 
+    if output is None:
+        raise UsageError("no output named", "add -o FILE, or --dry-run to see the plan only")
     if executor != "local" and any(source == "-" for _, source in videos):
         raise UsageError(f"-: standard input is not there for workers (--executor {executor})", "write it into a file")
     if not videos:
         raise UsageError("this shard has no video", "use fewer shards than videos")
     if str(output) != "-" and output.is_dir():
         raise UsageError(f"{output} is a folder", "name a file, such as tracks.h5")
+    return output
 
 
 def _show_plan(videos: list[tuple[str, str]], split: "Split", json: bool) -> None:

@@ -1,5 +1,6 @@
 """A whole clip on recorded frames and flow: the reference's masks, few calls, and the same after any interruption."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from sam_golden import golden_sam
 
 from engine.generation.births import ProposalBirths
 from engine.generation.clip import RunningClip, Tools
-from engine.generation.linking import Linker
+from engine.generation.cycle import consistent, warp
+from engine.generation.linking import Linker, LinkSettings
 from engine.generation.sampling import PointSampler
 from engine.generation.settings import GenerateSettings
+from engine.masks import rle
 from engine.models.sam.prompting import Prompter
 from engine.types import MaskRecord
 
@@ -52,6 +55,21 @@ def test_the_recorded_loop_from_first_frame_to_last() -> None:
     assert upsampled < 0.1 * 3615
 
 
+def test_kept_masks_do_not_depend_on_batches_or_interruptions() -> None:
+    keep = LinkSettings(keep_warped=0.8)
+    expected = running(link=keep)
+    expected.step(0, 0, frames()[0])
+    calls = expected._tools.prompter.decoder_calls
+    first = expected.step(1, 1, frames()[1])
+    assert expected._tools.prompter.decoder_calls - calls == 2  # rounds that demand less than 0.8 are not asked
+    second = running(at_once=7, link=keep)
+    second.load_state(expected.state())
+    second.resume(frames()[1])
+    after = expected.step(2, 2, frames()[2])
+    assert any(math.isnan(record.score) for record in first + after if record.area)
+    assert _same(second.step(2, 2, frames()[2]), after)
+
+
 def test_an_interruption_changes_nothing(whole: list[list[MaskRecord]]) -> None:
     for stop in (1, 2, 3):
         first = running()
@@ -73,14 +91,51 @@ def test_what_is_decoded_together_changes_nothing(at_once: int, whole: list[list
 
 
 def test_the_least_iou_ends_tracks_instead(whole: list[list[MaskRecord]]) -> None:
-    from engine.generation.linking import LinkSettings
-
     clip = running(link=LinkSettings(least_iou=0.5))
     clip.step(0, 0, frames()[0])
     ended = {record.track for record in whole[1] if record.area and record.warped_iou < 0.5}
     assert ended
     for record, free in zip(clip.step(1, 1, frames()[1]), whole[1], strict=True):
         assert _same([record], [free]) if record.track not in ended else record.area == 0
+
+
+def test_warped_masks_are_kept_where_no_candidate_is_like_them(whole: list[list[MaskRecord]]) -> None:
+    clip = running(link=LinkSettings(keep_warped=0.4))
+    clip.step(0, 0, frames()[0])
+    there, back = RecordedFlow().both(frames()[0], frames()[1])
+    carried = warp(list(clip._masks.values()), back, consistent(there, back))
+    records = clip.step(1, 1, frames()[1])
+    kept = [record for record in records if record.area and record.warped_iou < 0.4]
+    assert 0 < len(kept) < len(records)
+    for record, mask, free in zip(records, carried, whole[1], strict=True):
+        if record not in kept:
+            assert _same([record], [free])
+            continue
+        assert np.array_equal(rle.decode(record.counts, 96, 128), mask.whole(96, 128))
+        assert record.warped_iou == free.warped_iou  # of the candidate that was not taken
+        assert not record.points and math.isnan(record.score) and math.isnan(record.stability)
+
+
+def test_a_track_may_be_kept_or_end() -> None:
+    clips = [running(link=LinkSettings(keep_warped=0.4, least_iou=least)) for least in (None, 0.2)]
+    kept, both = ([clip.step(index, index, frames()[index]) for index in (0, 1)][1] for clip in clips)
+    assert {bool(record.warped_iou < 0.2) for record in kept if record.warped_iou < 0.4} == {True, False}
+    for record, alone in zip(both, kept, strict=True):
+        assert record.area == 0 if alone.warped_iou < 0.2 else _same([record], [alone])
+
+
+@pytest.mark.parametrize(
+    ("keep", "demands"),
+    [
+        (None, (0.9, 0.8, 0.7, 0.6, 0.5)),
+        (0.3, (0.9, 0.8, 0.7, 0.6, 0.3)),
+        (0.8, (0.9, 0.8)),
+        (0.75, (0.9, 0.8, 0.75)),
+        (0.95, (0.95,)),
+    ],
+)
+def test_rounds_that_demand_less_are_not_asked(keep: float | None, demands: tuple[float, ...]) -> None:
+    assert LinkSettings(keep_warped=keep).demands == demands
 
 
 def test_new_tracks_begin_where_nothing_is_tracked() -> None:

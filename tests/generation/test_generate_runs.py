@@ -166,7 +166,19 @@ def test_the_plan_alone(run: Callable[..., Any], videos: Path, tmp_path: Path) -
         ("b_bin1", 2, 4),
     ]
     assert outcome.status == 0 and not (tmp_path / "out.h5").exists()
-    assert "from frame" in run(videos, "-o", tmp_path / "out.h5", "--dry-run").out
+    assert "from frame" in run(videos, "--dry-run").out
+    outcome = run(videos)
+    assert outcome.status == 2 and "no output named: add -o FILE" in outcome.err
+
+
+def test_kept_warped_masks_are_part_of_a_run(run: Callable[..., Any], videos: Path, tmp_path: Path) -> None:
+    assert run(videos / "a", "-o", tmp_path / "out.h5", "--keep-warped", 0.95).status == 0
+    with StoreReader(tmp_path / "out.h5") as store:
+        clip = store.clip("a")
+        assert clip.provenance["settings"]["link"]["keep_warped"] == 0.95
+        kept = [r for r in clip.records() if r.area and r.frame and r.warped_iou < 0.95]
+    assert kept and all(np.isnan(r.score) and not r.points for r in kept)
+    assert "--keep-warped" in run(videos / "a", "-o", tmp_path / "x.h5", "--keep-warped", 2).err
 
 
 def test_agreement_leaves_out_what_drifts(run: Callable[..., Any], videos: Path, whole: Any, tmp_path: Path) -> None:
