@@ -5,7 +5,8 @@
 Half of the kills come after a random time, half at a random change of a file; a run that goes on is killed again, up to
 four times in a row. After every kill: what stores are there open; after every restart: nothing is worked on again that
 was certain; at the end: the result is that of the unbroken run, and nothing is left beside it. `annotate` is a server
-and has a campaign of its own (annotating.py); full disks, read-only folders and signals are in adversity.py.
+and has campaigns of its own (annotating.py, annotating_badly.py); full disks, read-only folders and signals of all the
+other commands are in adversity.py.
 """
 
 import argparse

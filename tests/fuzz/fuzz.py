@@ -190,6 +190,11 @@ def _supervised(name: str, runs: int, seed: int, keep: Path) -> dict[str, Any]:
     return found
 
 
+def _rounded_up(runs: float) -> int:
+    """To the next hundred where there are hundreds: of more than that, only these are reported."""
+    return -(-int(runs) // 100) * 100 if runs > 100 else max(10, round(runs))
+
+
 def main() -> int:
     """Every target after the other; the exit status says whether anything was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -210,7 +215,7 @@ def main() -> int:
     for name, share in SHARES.items():
         if given.only and name not in given.only:
             continue
-        runs = given.runs if given.only else max(10, round(given.runs * share / sum(SHARES.values())))
+        runs = given.runs if given.only else _rounded_up(given.runs * share / sum(SHARES.values()))
         forged = name == "stores forged"
         row = hdf5_store.fuzz(runs, given.seed, keep, forged) if "stores" in name else None
         row = row or _supervised(name, runs, given.seed, keep)
