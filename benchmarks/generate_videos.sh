@@ -7,12 +7,15 @@
 #   short.h5, short.json   the first SHORT_FRAMES frames of every video with SHORT_TRACKS tracks, five prompts a round, as
 #                          the paper makes its training clips; statistics as in its Table 1
 #   short.png              what they look like: a contact sheet
-#   long.h5, long.json     whole videos with LONG_TRACKS tracks and LONG_PROMPTS prompts a round (fewer than the paper's
-#   long.png               five, so that objects are among the tracks): J of each object's best track; a contact sheet
+#   long.h5, long_statistics.json, long.json
+#                          whole videos with LONG_TRACKS tracks, LONG_PROMPTS prompts a round (fewer than the paper's five,
+#                          so that objects are among the tracks) and --keep-warped KEEP_WARPED: statistics, J of each
+#                          object's best track
+#   long.png               what they look like
 #   proposals.json         mean best IoU of first-frame proposals over the regions of PICTURES pictures
 #
 # A prompt of sam-tiny costs about 10 ms of CPU time where the CPU multiplies bf16, 16 ms elsewhere, and a track takes 5
-# to 25 prompts a frame, 1 to 5 in long.h5. With the numbers below five DAVIS videos (353 frames) and one more take half
+# to 25 prompts a frame, 1 in long.h5. With the numbers below five DAVIS videos (353 frames) and one more take half
 # an hour on one core; a run that was stopped goes on when it is started again. GENERATE adds options to the command.
 set -eu
 if [ $# -lt 3 ]; then
@@ -57,7 +60,9 @@ written short.json $mugvos info --json "$out/short.h5"
 $mugvos visualize "$out/short.h5" --rows 1 --columns 3 --max-width 1800 --overwrite -o "$out/short.png"
 
 # shellcheck disable=SC2086  # folders of videos, one word each
-made long.h5 $mugvos generate $videos --max-tracks "${LONG_TRACKS:-48}" --prompts "${LONG_PROMPTS:-1}"
+made long.h5 $mugvos generate $videos --max-tracks "${LONG_TRACKS:-100}" --prompts "${LONG_PROMPTS:-1}" \
+    --keep-warped "${KEEP_WARPED:-0.9}"
+written long_statistics.json $mugvos info --json "$out/long.h5"
 written long.json $python "$here/tracks.py" "$out/long.h5" "$davis/Annotations/480p" --json
 $mugvos visualize "$out/long.h5" --rows 1 --columns 4 --max-width 2400 --overwrite -o "$out/long.png"
 

@@ -19,7 +19,8 @@ from engine.store.source import ClipMasks
 
 
 def best_tracks(tracks: ClipMasks, truth: ClipMasks) -> list[dict[str, Any]]:
-    """For each object of one clip: its best track and that track's J, and the best J with another track every frame."""
+    """For each object of one clip: its best track and that track's J, the best J with another track every frame, and
+    the best IoU on the first frame, before anything was carried on."""
     frames = list(truth.frames)
     sums: dict[int, dict[int, list[float]]] = {target.id: {} for target in truth.tracks}
     for place, frame in enumerate(frames):
@@ -35,8 +36,9 @@ def best_tracks(tracks: ClipMasks, truth: ClipMasks) -> list[dict[str, Any]]:
         means = {track: float(np.mean(values)) for track, values in scores.items()}
         best = max(means, key=lambda track: means[track], default=None)
         ceiling = float(np.mean(np.max(list(scores.values()), axis=0))) if scores else 0.0
+        begin = max((values[0] for values in scores.values()), default=0.0)
         row = {"clip": truth.name, "object": target, "track": best, "J": means[best] if best is not None else 0.0}
-        rows.append({**row, "J of the best mask a frame": ceiling})
+        rows.append({**row, "J of the best mask a frame": ceiling, "IoU of the best mask of the first frame": begin})
     return rows
 
 
@@ -62,6 +64,7 @@ def main() -> None:
         print(
             f"{row['clip']:14s} object {row['object']:3d}  track {row['track']}  J {100 * row['J']:5.1f}"
             f"  best mask a frame {100 * row['J of the best mask a frame']:5.1f}"
+            f"  of the first frame {100 * row['IoU of the best mask of the first frame']:5.1f}"
         )
 
 
