@@ -330,3 +330,17 @@ def test_json_nested_too_deeply_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         with pytest.raises((FormatError, StoreError)):
             open_source(tmp_path / name)
+
+
+def test_half_a_character_in_a_name_is_refused(cli: Cli, tmp_path: Path) -> None:
+    mask = scene(1)[1][0]
+    with StoreWriter(tmp_path / "a.h5") as writer:
+        writer.add_clip("clip", 64, 48, 1, [Track(1, "wheel")], [rle.record(0, 1, mask)])
+    for format, name in (("coco", "a.json"), ("youtube-vis", "b.json"), ("ndjson", "c.ndjson")):
+        export(tmp_path / "a.h5", tmp_path / name, format)
+        whole = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(whole.replace("wheel", "\\ud83d\\ude00"))
+        assert cli("convert", str(tmp_path / name), str(tmp_path / "o.h5"), "--overwrite").status == 0
+        (tmp_path / name).write_text(whole.replace("wheel", "\\ud83d"))
+        done = cli("convert", str(tmp_path / name), str(tmp_path / "o.h5"), "--overwrite")
+        assert (done.status, "half a character" in done.err, done.err.count("\n")) == (2, True, 1), done.err

@@ -20,6 +20,7 @@ import numpy as np
 from engine.errors import FormatError
 from engine.store import spool
 from engine.store.formats import base, documents
+from engine.store.formats.json_stream import is_text
 from engine.store.formats.options import ExportOptions
 from engine.store.source import MaskSource
 from engine.types import MaskRecord, Track
@@ -72,6 +73,8 @@ def of_line(text: bytes, where: str) -> Line:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{where}: is no JSON", "one JSON object a line is expected") from error
+    if rb"\u" in text and not is_text(document):
+        raise FormatError(f"{where}: half a character in a text", "write whole ones: \\ud83d\\ude00, not \\ud83d")
     clip = documents.required(document, "clip", str, where)
     frame, track = (documents.required(document, key, int, where) for key in ("frame", "track"))
     if frame < 0 or track < 0 or max(frame, track) >= 2**62:

@@ -94,7 +94,10 @@ class JsonReader:
                     break
             self._more()
         text, self._at = self._text[self._at : end], end
-        return found if text.isascii() else self._decoded(text)
+        found = found if text.isascii() else self._decoded(text)
+        if "\\u" in text and not is_text(found):
+            raise self._broken("half a character, \\ud800 to \\udfff alone, in a text")
+        return found
 
     def names(self) -> Iterator[str]:
         """Enters an object: its keys. The value of each is taken before the next is asked for, or passed over."""
@@ -197,3 +200,12 @@ class JsonReader:
 
     def _broken(self, what: str) -> FormatError:
         return FormatError(f"{self._where}: is no JSON ({what})", "the file may be cut short; write it again")
+
+
+def is_text(document: Any) -> bool:
+    """Whether all texts in a document can be written: JSON may hold half of a surrogate pair, which no encoding has."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
