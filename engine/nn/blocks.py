@@ -27,9 +27,11 @@ def beside_image(image: Tensor, per_object_features: Tensor) -> Tensor:
 
 
 def side_by_side(first: Tensor, second: Tensor) -> Tensor:
-    """[first, second] on the channel axis of (B, n, C, H, W), in the first one's type; channels-last if both are."""
-    joined = torch.cat([first.flatten(0, 1), second.flatten(0, 1).to(first.dtype)], 1)
-    return joined.unflatten(0, first.shape[:2])
+    """[first, second] on the channel axis of (B, n, C, H, W), in the first one's type and layout."""
+    one, other = first.flatten(0, 1), second.flatten(0, 1).to(first.dtype)
+    if one.is_contiguous(memory_format=torch.channels_last):
+        other = other.contiguous(memory_format=torch.channels_last)  # of two layouts it takes ten times as long
+    return torch.cat([one, other], 1).unflatten(0, first.shape[:2])
 
 
 def mask_planes(masks: Tensor, others: Tensor | None, single_object: bool) -> Tensor:

@@ -48,5 +48,6 @@ class PackedFusion(nn.Module):
 
 
 def for_each(image: Tensor, count: int) -> Tensor:
-    """(B, C, H, W), each repeated for its share of `count` objects."""
-    return image if len(image) == count else image.repeat_interleave(count // len(image), 0)
+    """(B, C, H, W), each repeated for its share of `count` objects, as convolutions here take it."""
+    repeated = image.unsqueeze(1).expand(-1, count // len(image), -1, -1, -1).flatten(0, 1)
+    return repeated.contiguous(memory_format=torch.channels_last)
