@@ -79,14 +79,14 @@ def _job(
     from engine.propagation.detecting_job import DetectingJob
     from engine.propagation.options import deciding
     from engine.video.fingerprint import identity
-    from engine.weights.digest import file_digest
+    from engine.weights.digest import weights_used
 
     parameters: dict[str, Any] = {
         "video": identity(reader),
         "model": made.model,
-        "weights": file_digest(made.weights) if made.weights else "random",
+        "weights": weights_used(made.weights),
         "sam": made.sam,
-        "sam_weights": file_digest(made.sam_weights) if made.sam_weights else "random",
+        "sam_weights": weights_used(made.sam_weights),
         "precision": arithmetic,
         "options": deciding(asked.options),
         "detecting": asdict(asked.detecting),

@@ -197,14 +197,14 @@ def _job(
     from engine.propagation.options import deciding
     from engine.video import LiveReader
     from engine.video.fingerprint import identity
-    from engine.weights.digest import file_digest
+    from engine.weights.digest import weights_used
 
     made = models.tracker
     parameters: dict[str, Any] = {
         "video": identity(reader),
         "prompts": prompts.digest(),
         "model": made.model,
-        "weights": file_digest(made.weights) if made.weights else "random" if made.random_weights else "none",
+        "weights": weights_used(made.weights, made.random_weights),
         "precision": models.arithmetic,
         "options": deciding(models.options),
     }

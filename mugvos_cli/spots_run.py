@@ -29,9 +29,9 @@ def asker_of(sam: str, device: str, precision: str, random_weights: bool) -> "Ma
 def find_masks(made: "MadeAsker", reader: "VideoReader", spots: list["Spot"], prompts: "PromptSet") -> None:
     """Masks for points and boxes, which join the prompts; each is said."""
     from engine.propagation.asked import answer_spots
-    from engine.weights.digest import file_digest
+    from engine.weights.digest import weights_used
 
-    by = file_digest(made.weights) if spots and made.weights else "random"
+    by = weights_used(made.weights if spots else None)
     for answer in answer_spots(made.asker, reader, spots):
         console.info(f"{answer} ({made.config.name})")
         spot = answer.spot

@@ -101,14 +101,14 @@ def _asker(asked: TextRequest) -> tuple["MadeAsker", str]:
 def _job(asked: TextRequest, reader: "VideoReader", made: "MadeAsker", arithmetic: str) -> "TextJob":
     from engine.propagation.text import TextJob
     from engine.video.fingerprint import identity
-    from engine.weights.digest import file_digest
+    from engine.weights.digest import weights_used
 
     parameters = {
         "video": identity(reader),
         "text": asked.sentences,
         "ids": made.ids,
         "model": made.model,
-        "weights": file_digest(made.weights) if made.weights else "random",
+        "weights": weights_used(made.weights),
         "precision": arithmetic,
         "options": {"exclusive": asked.exclusive, "window": asked.window, "short_side": made.asker.short_side},
     }
@@ -136,7 +136,7 @@ def _answer(asked: TextRequest, job: "TextJob", output: Path | None) -> "TextOut
 
 def _hand_over(asked: TextRequest, job: "TextJob", output: Path | None) -> "Handed":
     from engine.propagation.handover import Handover, write_handed_over
-    from engine.weights.digest import file_digest
+    from engine.weights.digest import weights_used
 
     assert asked.then is not None
     name = USUAL_THEN.get(asked.then, asked.then)
@@ -144,7 +144,7 @@ def _hand_over(asked: TextRequest, job: "TextJob", output: Path | None) -> "Hand
     trackers = iter([first.tracker])
     parameters = {
         "model": first.model,
-        "weights": file_digest(first.weights) if first.weights else "random" if first.random_weights else "none",
+        "weights": weights_used(first.weights, first.random_weights),
         "precision": arithmetic,
         "options": asked.options,
     }
