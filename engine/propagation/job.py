@@ -8,6 +8,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -16,7 +17,8 @@ import numpy as np
 from engine.errors import Interrupted, MaskError, VideoError
 from engine.masks import rle
 from engine.propagation.ahead import supply
-from engine.propagation.loop import FrameMasks, Propagation
+from engine.propagation.behind import Behind
+from engine.propagation.loop import Propagation
 from engine.propagation.prompts import PromptSet
 from engine.propagation.tracker import Tracker
 from engine.runtime.profile import Profile
@@ -70,17 +72,24 @@ def write_store(
     Interrupted. Raises the errors of the reader, the tracker and the store.
     """
     work = _Work(job)
-    with SegmentedRun(output, dict(job.parameters), overwrite) as run:
+    with SegmentedRun(output, dict(job.parameters), overwrite) as run, Behind() as behind:
         begun = work.go_on(run.state)
-        for done in work.frames(on_frame, should_stop):
+
+        def keep(answer: _Answer) -> None:
+            done = work.done(answer)
             run.append(work.number(done.at), done.records)
             if on_records is not None:
                 on_records(work.number(done.at), done.time, done.records)
+
+        for answer in work.frames(on_frame, should_stop):
+            behind.do(partial(keep, answer))
             stop = should_stop()
-            if stop or (done.at + 1) % job.segment_frames == 0:
-                run.checkpoint(work.state(done.at), work.tracks)
+            if stop or (answer.at + 1) % job.segment_frames == 0:
+                behind.wait()
+                run.checkpoint(work.state(answer.at), work.tracks)
             if stop:
                 raise Interrupted
+        behind.wait()
         work.check_complete()
         publish(run, job, work.tracks, work.number, work.times(), **job.at_end())
     return Outcome(work.seen, len(job.prompts.tracks), begun)
@@ -94,7 +103,8 @@ def stream(
 ) -> Outcome:
     """Propagate without a store: every frame's masks go to `on_records` and nowhere else."""
     work = _Work(job)
-    for done in work.frames(on_frame, should_stop):
+    for answer in work.frames(on_frame, should_stop):
+        done = work.done(answer)
         on_records(work.number(done.at), done.time, done.records)
         if should_stop():
             raise Interrupted
@@ -145,6 +155,14 @@ class Done(NamedTuple):
     records: list[MaskRecord]
 
 
+class _Answer(NamedTuple):
+    """A frame that the tracker is done with: its index, its seconds if known, mask and score of each track."""
+
+    at: int
+    time: float | None
+    masks: dict[int, tuple[BoolArray, float]]
+
+
 class _Work:
     """A job under way: where it stands, and the times of the frames it has seen."""
 
@@ -187,7 +205,7 @@ class _Work:
         first = self._numbers[0] if self._numbers else 0
         return [replace(track, first_frame=max(track.first_frame, first)) for track in self._job.prompts.tracks]
 
-    def frames(self, on_frame: Callable[[int], None] | None, should_stop: Callable[[], bool]) -> Iterator[Done]:
+    def frames(self, on_frame: Callable[[int], None] | None, should_stop: Callable[[], bool]) -> Iterator[_Answer]:
         """Every frame that is left, with its masks, from the first prompt on. Before it, a wish to stop is met here."""
         first = min(self._prompts, default=0)
 
@@ -200,7 +218,8 @@ class _Work:
 
         for result in self._propagation.run(noted(), self._prompts, on_frame, self._job.video.live):
             time = self._times[result.frame]
-            yield Done(result.frame, None if math.isnan(time) else time, self._records(result))
+            masks = {track: (found.mask, found.score) for track, found in result.tracks.items()}
+            yield _Answer(result.frame, None if math.isnan(time) else time, masks)
 
     def check_complete(self) -> None:
         """Raises VideoError or MaskError where the video ended before any frame or before a prompt's frame."""
@@ -210,16 +229,17 @@ class _Work:
         if late:
             raise _too_late(min(late), self.seen)
 
-    def _records(self, result: FrameMasks) -> list[MaskRecord]:
-        number = self.number(result.frame)
+    def done(self, answer: _Answer) -> Done:
+        """The same frame with its masks as runs."""
+        number = self.number(answer.at)
         asked = self._job.prompts.points
-        records = {track: rle.record(number, track, found.mask, found.score) for track, found in result.tracks.items()}
+        records = {track: rle.record(number, track, *found) for track, found in answer.masks.items()}
         for track in records:
             # "The first frame" may have been called 0 where the images' names begin with another number.
-            points = asked.get((number, track)) or (asked.get((0, track)) if result.frame == 0 else None)
+            points = asked.get((number, track)) or (asked.get((0, track)) if answer.at == 0 else None)
             if points:
                 records[track] = replace(records[track], points=points)
-        return list(records.values())
+        return Done(answer.at, answer.time, list(records.values()))
 
     def _by_index(self) -> dict[int, dict[int, BoolArray]]:
         """The prompts by frame index. Raises MaskError for numbers that the video does not have."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.errors import MaskError
 from engine.masks import rle
-from engine.names import natural_key
+from engine.names import encoded, natural_key
 from engine.store.formats.png import read_mask_image
 from engine.types import BoolArray, PointPrompt, Track
 from engine.video.stills import STILL_SUFFIXES
@@ -76,11 +76,11 @@ class PromptSet:
         """
         state = sha256()
         for track in self.tracks:
-            state.update(f"{track.id}\x1f{track.name}\x1e".encode())
+            state.update(encoded(f"{track.id}\x1f{track.name}\x1e"))
         for frame, given in sorted(self.masks.items()):
             for track_id, mask in sorted(given.items()):
                 origin = self.origins.get((frame, track_id))
-                content = rle.encode(mask) if origin is None else origin.encode()
+                content = rle.encode(mask) if origin is None else encoded(origin)
                 state.update(f"{frame}\x1f{track_id}\x1f{mask.shape}\x1e".encode() + content)
         return state.hexdigest()[:16]
 
