@@ -1,4 +1,4 @@
-"""Numbers in names: their natural order (frame2 before frame10), and which frame a name means.
+"""Names of files: numbers in them, their natural order (frame2 before frame10), which frame one means, their bytes.
 
 Knows strings and paths. Knows nothing of what the files hold.
 """
@@ -25,3 +25,8 @@ def number_in(name: str) -> int | None:
     """The last run of digits in a name, None if there is none or it is too long to be a number of anything."""
     found = re.findall(r"[0-9]+", name)
     return int(found[-1]) if found and len(found[-1]) <= 18 else None
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8. What stands for bytes of a file name that are none (Python's surrogate escapes) becomes those bytes."""
+    return text.encode("utf-8", "surrogateescape")

@@ -5,6 +5,7 @@ imported when a progress bar is really drawn.
 """
 
 import errno
+import io
 import json
 import math
 import os
@@ -75,6 +76,12 @@ def warn(message: str) -> None:
 def error(message: str) -> None:
     """The one line that says what went wrong."""
     _say(f"{_painted('mugvos: error:', 31)} {message}")
+
+
+def print_any_name() -> None:
+    """Names of files that are no text in the terminal's encoding are shown with escapes, in JSON as \\udce9."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def result(text: str) -> None:

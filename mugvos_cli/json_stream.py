@@ -18,7 +18,9 @@ class JsonWithList:
     """`head` with the list called `key` behind it, then what `finish` is given. Looks as console.emit_json's does."""
 
     def __init__(self, head: dict[str, Any], key: str) -> None:
-        self._file: IO[str] = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115
+        self._file: IO[str] = tempfile.SpooledTemporaryFile(  # noqa: SIM115
+            _IN_MEMORY, "w+", encoding="utf-8", errors="backslashreplace"
+        )
         self._items = 0
         self._file.write(_members(head) + f",\n  {json.dumps(key)}: [")
 

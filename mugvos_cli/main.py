@@ -159,6 +159,7 @@ def program() -> Any:
 
 def run() -> None:
     """The entry point of the console script."""
+    console.print_any_name()
     interrupt.hear_termination()
     program().main()
 

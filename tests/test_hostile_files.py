@@ -5,6 +5,8 @@ import io
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from small_videos import scene, write_frames, write_mask
 from engine import limits
 from engine.errors import CheckpointError, FormatError, MaskError, MugvosError, StoreError, VideoError
 from engine.masks import rle
-from engine.store import StoreWriter, export, manifest, open_source, read_mask_image
+from engine.store import StoreReader, StoreWriter, export, manifest, open_source, read_mask_image
 from engine.store.formats import base, png
 from engine.store.segment_files import read_segment, read_state
 from engine.types import Track
@@ -344,3 +346,28 @@ def test_half_a_character_in_a_name_is_refused(cli: Cli, tmp_path: Path) -> None
         (tmp_path / name).write_text(whole.replace("wheel", "\\ud83d"))
         done = cli("convert", str(tmp_path / name), str(tmp_path / "o.h5"), "--overwrite")
         assert (done.status, "half a character" in done.err, done.err.count("\n")) == (2, True, 1), done.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+def test_names_of_files_that_are_no_text(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, (images, masks) = os.fsdecode(b"caf\xe9"), scene(3)
+    monkeypatch.chdir(tmp_path)
+    write_frames(tmp_path / name, images)
+    write_mask(tmp_path / f"{name}.png", masks[0])
+    (tmp_path / "tree" / name / name).mkdir(parents=True)
+    write_mask(tmp_path / "tree" / name / name / "0.png", masks[0])
+    prompts = ("--mask", f"{name}.png", "--model", "dis", "--device", "cpu")
+    for command in (
+        ("convert", "tree", "a.json", "--to", "coco"),
+        ("convert", "tree", "a.h5"),
+        ("propagate", name, *prompts, "-o", "p.h5"),
+    ):
+        done = cli(*command)
+        assert done.status == 0, done.err
+    (tmp_path / "p.h5").rename(tmp_path / f"{name}.h5")
+    with StoreReader(tmp_path / f"{name}.h5") as store:
+        assert [track.name for track in store.clip(store.clips[0]).tracks] == ["caf\ufffd"]
+    program = [sys.executable, "-c", "from mugvos_cli.main import run; run()", "info", f"{name}.h5"]
+    for more in ((), ("--json",)):
+        told = subprocess.run([*program, *more], capture_output=True, timeout=120)
+        assert (told.returncode, b"caf\\udce9" in told.stdout) == (0, True), told.stderr

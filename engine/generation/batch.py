@@ -19,6 +19,7 @@ from engine.generation.joining import Joined, join
 from engine.generation.plan import ClipTask
 from engine.generation.quality import QualitySettings
 from engine.generation.watch import Watch
+from engine.names import encoded
 from engine.store import atomic, manifest
 from engine.store.lock import FolderLock
 from engine.store.parts import Parts
@@ -171,7 +172,7 @@ class Batch:
 
     def _job(self, task: ClipTask, quality: QualitySettings) -> Job:
         """Its store is named after the clip alone, so that a new plan finds it; many folders, none of them large."""
-        digest = hashlib.blake2b(task.name.encode(), digest_size=8).hexdigest()
+        digest = hashlib.blake2b(encoded(task.name), digest_size=8).hexdigest()
         return Job(task, self._folder / digest[:2] / f"{digest}.h5", quality.min_agreement is not None)
 
     def _load_plan(self) -> dict[str, Any] | None:

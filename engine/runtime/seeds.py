@@ -9,6 +9,8 @@ import hashlib
 import numpy as np
 import torch
 
+from engine.names import encoded
+
 _BITS = 63
 
 
@@ -16,7 +18,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
     """A number in [0, 2^63) that follows from the seed and the names. ("a", "b") and ("ab",) differ."""
     parts = (f"str:{len(part)}:{part}" if isinstance(part, str) else f"int:{int(part)}" for part in (seed, *names))
     text = "\x1f".join(parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> (64 - _BITS)
+    return int.from_bytes(hashlib.blake2b(encoded(text), digest_size=8).digest(), "big") >> (64 - _BITS)
 
 
 def torch_generator(seed: int, *names: str | int, device: torch.device | str = "cpu") -> torch.Generator:

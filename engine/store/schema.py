@@ -103,7 +103,7 @@ def name_of_key(key: str) -> str:
 
 def clean_text(text: str) -> str:
     """Text as HDF5 can hold it: what is no valid Unicode (odd file names) and NUL becomes the replacement sign."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\0", "\ufffd")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
 def fps_attribute(fps: Fraction | float | None) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import FormatError
+from engine.names import encoded
 from engine.training.data import SYNTHETIC
 from engine.weights.digest import file_digest
 from engine.weights.find import find_weights
@@ -34,7 +35,7 @@ def fingerprint(path: Path) -> str:
 def _folder_digest(folder: Path) -> str:
     state = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        state.update(f"{path.relative_to(folder).as_posix()}\x1f{path.stat().st_size}\x1e".encode())
+        state.update(encoded(f"{path.relative_to(folder).as_posix()}\x1f{path.stat().st_size}\x1e"))
     return state.hexdigest()[:16]
 
 

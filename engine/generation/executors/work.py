@@ -47,7 +47,7 @@ class Job:
     def fail(self, reason: str) -> None:
         """Note why it cannot be made, and forget what was begun."""
         with writing(self.note):
-            manifest.write_whole(self.note, reason.encode())
+            manifest.write_whole(self.note, reason.encode("utf-8", "replace"))
         atomic.remove(self.store.with_name(self.store.name + ".part"))
 
 

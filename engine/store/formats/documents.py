@@ -16,7 +16,7 @@ _IDS = ("id", "video_id", "image_id", "category_id")
 
 def save(path: Path, document: Any, overwrite: bool = False) -> None:
     """Write a JSON document that appears whole."""
-    with base.new_file(path, overwrite) as temporary, temporary.open("w", encoding="utf-8") as stream:
+    with base.new_file(path, overwrite) as temporary, temporary.open("w", -1, "utf-8", "replace") as stream:
         json.dump(document, stream, ensure_ascii=False, allow_nan=False)
 
 
