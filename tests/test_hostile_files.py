@@ -21,7 +21,8 @@ from safetensors.torch import save
 from small_videos import scene, write_frames, write_mask
 
 from engine import limits
-from engine.errors import CheckpointError, FormatError, MaskError, MugvosError, StoreError, VideoError
+from engine.errors import CheckpointError, EvaluationError, FormatError, MaskError, MugvosError, StoreError, VideoError
+from engine.evaluation.meta import read_meta
 from engine.masks import rle
 from engine.store import StoreReader, StoreWriter, export, manifest, open_source, read_mask_image
 from engine.store.formats import base, png
@@ -328,6 +329,8 @@ def test_json_nested_too_deeply_is_refused(tmp_path: Path) -> None:
         ("a.json", "[" * 200_000),
         ("b.ndjson", '{"clip":' * 200_000),
         ("c.json", '{"images":' * 200_000),
+        ("d.json", "[" * 3000),
+        ("e.json", '{"a":' * 1500 + "\n"),
     ):
         (tmp_path / name).write_text(text)
         with pytest.raises((FormatError, StoreError)):
@@ -371,3 +374,18 @@ def test_names_of_files_that_are_no_text(cli: Cli, tmp_path: Path, monkeypatch: 
     for more in ((), ("--json",)):
         told = subprocess.run([*program, *more], capture_output=True, timeout=120)
         assert (told.returncode, b"caf\\udce9" in told.stdout) == (0, True), told.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"videos": ' + "[" * 100_000,
+        '{"videos": {"v": {"objects": {"1": {"frame_range": {"start": 0, "end": 1000000000000, "frame_nums": 1}}}}}}',
+        '{"videos": {"v": {"objects": {"1": {"frame_range": {"start": Infinity, "end": 3, "frame_nums": 1}}}}}}',
+        '{"videos": {"v": {"expressions": {"1": {"exp": "x", "obj_id": Infinity}}}}}',
+    ],
+)
+def test_meta_files_that_make_no_sense(tmp_path: Path, text: str) -> None:
+    (tmp_path / "meta.json").write_text(text)
+    with pytest.raises(EvaluationError):
+        read_meta(tmp_path / "meta.json")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import EvaluationError
+from engine.errors import DAMAGE, EvaluationError
+from engine.limits import CLIP_FRAMES
 from engine.names import number_in
 
 LVOS_STEP = 5
@@ -83,7 +84,7 @@ def find_beside(truth: Path, names: tuple[str, ...]) -> Path | None:
 def _videos(path: Path) -> dict[str, dict[str, Any]]:
     try:
         document = json.loads(_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EvaluationError(f"{path}: is no JSON ({error})", "name the meta file of the data set") from error
     videos = document.get("videos") if isinstance(document, dict) else None
     if not isinstance(videos, dict) or not all(isinstance(video, dict) for video in videos.values()):
@@ -95,12 +96,15 @@ def _object(path: Path, video: str, key: str, value: Any) -> MetaObject:
     try:
         if "frame_range" in value:
             limits = value["frame_range"]
-            frames = tuple(range(int(limits["start"]), int(limits["end"]), LVOS_STEP))
+            start, end = int(limits["start"]), int(limits["end"])
+            if not 0 <= start <= end <= CLIP_FRAMES:
+                raise ValueError(f"frames {start} to {end}")
+            frames = tuple(range(start, end, LVOS_STEP))
             return MetaObject(int(key), str(value.get("category", "")), frames, int(limits["frame_nums"]))
         names = value.get("frames")
         numbers = None if names is None else tuple(_number(name) for name in names)
         return MetaObject(int(key), str(value.get("category", "")), numbers)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise _unknown(path, f"object {key!r} of video {video!r} is not described as expected") from error
 
 
@@ -110,7 +114,7 @@ def _expression(path: Path, video: str, entry: dict[str, Any], key: str, value: 
         names = entry.get("frames")
         frames = None if names is None else tuple(_number(name) for name in names)
         return Expression(key, str(value.get("exp", "")), None if meant is None else int(meant), frames)
-    except (TypeError, ValueError, AttributeError) as error:
+    except DAMAGE as error:
         raise _unknown(path, f"expression {key!r} of video {video!r} is not described as expected") from error
 
 

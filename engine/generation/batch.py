@@ -183,7 +183,7 @@ class Batch:
             known: dict[str, Any] = json.loads(path.read_bytes())
             if known["format"] != _FORMAT or not isinstance(known["tasks"], list):
                 raise ValueError("another format")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"{path}: cannot be read ({error})", f"remove {self._folder} to start again") from error
         return known
 

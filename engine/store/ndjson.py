@@ -185,6 +185,6 @@ def write_lines(source: MaskSource, stream: BinaryIO, options: ExportOptions) ->
 def _is_json(text: bytes) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True

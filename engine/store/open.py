@@ -110,7 +110,7 @@ def _recognise_json(path: Path, head: bytes) -> str:
     if newline or len(head) < _HEAD:
         try:
             line = json.loads(first)
-        except ValueError:
+        except (ValueError, RecursionError):
             line = None
         if isinstance(line, dict) and {"clip", "frame", "track"} <= set(line):
             return ndjson.NAME

@@ -51,7 +51,7 @@ class Journal:
             for line in self.metrics.read_text("utf-8", errors="replace").splitlines():
                 try:
                     row = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(row, dict) and "step" in row:
                     found.append(row)

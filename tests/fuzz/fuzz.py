@@ -30,7 +30,8 @@ for _name in ("", "fuzz", "store", "annotation"):
 SHARES = {
     "rle-codes": 33, "rle-values": 4, "spots": 24, "mask-prompts": 4, "arguments": 14,
     "configuration": 1, "list-files": 3,
-    "lines": 2, "line-values": 0.6, "json-bytes": 2, "json-values": 0.5, "exported": 0.15, "pictures": 0.5, "zips": 0.3,
+    "lines": 2, "line-values": 0.6, "json-bytes": 2, "json-values": 0.5, "exported": 0.15, "meta-files": 1,
+    "pictures": 0.5, "zips": 0.3,
     "arrays": 1, "checkpoints": 0.5, "descriptions": 0.5, "journals": 2, "page-fields": 5, "page-headers": 1,
     "page-requests": 1, "stores": 0.3, "stores forged": 0.3,
 }  # fmt: skip

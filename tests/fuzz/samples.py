@@ -146,3 +146,11 @@ def manifest() -> dict[str, Any]:
 
     known = Manifest({"video": {"source": "a.mp4", "bytes": 3}}, 2, 20, "state-000001.npz", TRACKS)
     return {"format": "mugvos-run", "version": 1, "digest": known.digest, **asdict(known)}
+
+
+META: tuple[dict[str, Any], ...] = (
+    {"videos": {"a": {"objects": {"1": {"frame_range": {"start": 1, "end": 20, "frame_nums": 4}, "category": "x"}}}}},
+    {"videos": {"a": {"objects": {"1": {"category": "dog", "frames": ["00000", "00005"]}}}}},
+    {"videos": {"a": {"expressions": {"0": {"exp": "a dog", "obj_id": "1"}}, "frames": ["00000", "00005"]}}},
+)
+"""Meta files of LVOS, YouTube-VOS and Referring YouTube-VOS."""

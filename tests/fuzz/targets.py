@@ -191,6 +191,17 @@ def _clip_folder(document: Any) -> Iterator[Path]:
     yield folder.parent
 
 
+def meta_files(data: bytes) -> None:
+    """The meta files of data sets, values spoiled; now and then any bytes."""
+    from engine.evaluation.meta import read_meta
+
+    wish = Wish(data)
+    spoiled = wish.number(16) == 1
+    text = wish.rest() if spoiled else json.dumps(changed(wish.one_of(samples.META), wish)).encode()
+    with file("meta.json", text) as path:
+        read_meta(path)
+
+
 def exported(data: bytes) -> None:
     """What was spoiled and is readable can be written in any format, or is refused by one line."""
     from engine.store import FORMATS, export
@@ -265,6 +276,7 @@ TARGETS: dict[str, tuple[Target, Callable[[], tuple[bytes, ...]]]] = {
     "json-bytes": (json_bytes, lambda: tuple(b"\0" + json.dumps(d).encode() for d in samples.documents().values())),
     "json-values": (json_values, lambda: tuple(bytes([n]) + b"abcdefgh" * 4 for n in range(9))),
     "exported": (exported, lambda: tuple(bytes([n]) + b"abcdefgh" * 4 for n in range(9))),
+    "meta-files": (meta_files, lambda: tuple(bytes([2, n]) + b"abcdefgh" * 4 for n in range(3))),
     "pictures": (pictures, samples.pictures),
     "zips": (zips, samples.zips),
     "arrays": (arrays, lambda: tuple(b"\1" + data for data in samples.archives_of_arrays())),
