@@ -1,10 +1,11 @@
 """How well a SAM answers single prompts, on pictures with human regions it was not trained on.
 
-    python benchmarks/prompts.py bsds500/val [--weights sam-tiny] [--side N] [--every N] [--json]
+    python benchmarks/prompts.py bsds500/val [--weights sam-tiny] [--every N] [--closer] [--json]
 
 For every region of at least 0.5 % of a picture (`<id>.npz` beside `<id>.jpg`, array `segmentations`): one point at its
 middle (the pixel furthest from its border), best IoU of three masks and IoU of the mask the model itself ranks first;
-and its bounding box, IoU of the single mask. The network runs in segment-anything's own predictor.
+and its bounding box, IoU of the single mask. The network runs in segment-anything's own predictor. --closer: the boxes
+once more, as `mugvos propagate --box` answers them: small ones are looked at in a crop too.
 """
 
 import argparse
@@ -18,7 +19,10 @@ import numpy as np
 import torch
 from segment_anything import SamPredictor
 
+from engine.models.sam.asking import Asker, Question
+from engine.models.sam.closer import look_closer
 from engine.models.sam.loading import load_sam
+from engine.models.sam.prompting import Prompter
 from engine.runtime.allocator import tune_allocator
 from engine.video import read_image
 from engine.weights.find import find_weights
@@ -78,6 +82,18 @@ def judge(predictor: SamPredictor, image: np.ndarray, masks: list[np.ndarray]) -
     return scores
 
 
+def judge_closer(asker: Asker, image: np.ndarray, masks: list[np.ndarray]) -> list[float]:
+    """IoU of the single mask of every region's box, small ones looked at twice."""
+    seen = asker.prompter.embed(image)
+    scores = []
+    for mask in masks:
+        question = Question(boxes=np.array([box(mask)], np.float64))
+        whole = seen.upsampler.full(asker.ask(seen, question).logits[0, 0])
+        found = look_closer(asker, image, question, whole) > asker.prompter.threshold
+        scores.append(iou(found[None, None].cpu(), torch.from_numpy(mask)[None]).item())
+    return scores
+
+
 @torch.inference_mode()
 def main() -> None:
     """Parse, run, print."""
@@ -85,15 +101,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--weights", default="sam-tiny")
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th picture")
+    parser.add_argument("--closer", action="store_true", help="small boxes in a crop as well")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
     network, config = load_sam(find_weights(arguments.weights))
-    predictor = SamPredictor(network)
+    predictor, asker = SamPredictor(network), Asker(Prompter(network))
+    closer: list[float] = []
     scores: list[tuple[float, float, float]] = []
     cpu, pictures = time.process_time(), 0
     for path in sorted(arguments.folder.glob("*.npz"))[:: arguments.every]:
-        scores += judge(predictor, read_image(path.with_suffix(".jpg")), list(regions(path)))
+        image, masks = read_image(path.with_suffix(".jpg")), list(regions(path))
+        scores += judge(predictor, image, masks)
+        closer += judge_closer(asker, image, masks) if arguments.closer else []
         pictures += 1
     table = np.array(scores)
     result = {
@@ -105,6 +125,8 @@ def main() -> None:
         "box": float(table[:, 2].mean()),
         "CPU s a region": (time.process_time() - cpu) / len(table),
     }
+    if closer:
+        result["box, closer"] = float(np.mean(closer))
     print(json.dumps(result) if arguments.json else "\n".join(f"{k:22s} {v}" for k, v in result.items()))
 
 

@@ -1,7 +1,7 @@
 """Masks for points and boxes: SAM asked about the frames of a video that have any.
 
 Every frame is looked at once. One point alone may mean a part or a whole, so the most trusted of SAM's three masks is
-taken; whatever says more is answered by its single mask.
+taken; whatever says more is answered by its single mask. Small networks look at small boxes from closer by.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.errors import MaskError
 from engine.models.sam.asking import Asker, Question
+from engine.models.sam.closer import look_closer
 from engine.models.sam.prompting import Embedding
 from engine.propagation.spots import Spot, check_inside
 from engine.types import BoolArray, UInt8Array
@@ -43,10 +44,10 @@ def answer_spots(asker: Asker, video: VideoReader, spots: Sequence[Spot]) -> Ite
         embedding = asker.prompter.embed(image)
         for spot in group:
             check_inside(spot, image.shape[:2])
-            yield _answer(asker, embedding, spot)
+            yield _answer(asker, image, embedding, spot)
 
 
-def _answer(asker: Asker, embedding: Embedding, spot: Spot) -> Answer:
+def _answer(asker: Asker, image: UInt8Array, embedding: Embedding, spot: Spot) -> Answer:
     labels = np.array([[point.positive for point in spot.points]], np.int64)
     points = np.array([[(point.x, point.y) for point in spot.points]], np.float64)
     question = Question(
@@ -57,7 +58,10 @@ def _answer(asker: Asker, embedding: Embedding, spot: Spot) -> Answer:
     answers = asker.ask(embedding, question)
     alone = spot.box is None and len(spot.points) == 1
     chosen = int(answers.scores[0, 1:].argmax()) + 1 if alone else 0
-    mask = (embedding.upsampler.full(answers.logits[0, chosen]) > asker.prompter.threshold).cpu().numpy()
+    logits = embedding.upsampler.full(answers.logits[0, chosen])
+    if spot.box is not None and asker.draws:
+        logits = look_closer(asker, image, question, logits)
+    mask = (logits > asker.prompter.threshold).cpu().numpy()
     if not mask.any():
         raise MaskError(f"SAM finds no object for {spot}", "move the point, add another or a box, or choose --sam")
     return Answer(spot, mask, chosen, float(answers.scores[0, chosen]))

@@ -85,6 +85,11 @@ class Asker:
         side: int = self.prompter.sam.image_encoder.img_size
         return side
 
+    @property
+    def draws(self) -> bool:
+        """Whether the network is a small one that has its prompts drawn."""
+        return isinstance(self.prompter.sam.prompt_encoder, DrawnPromptEncoder)
+
     @torch.inference_mode()
     def ask(self, embedding: Embedding, question: Question, decoder: DecoderFor | None = None) -> Answers:
         """Masks for P prompts. decoder: makes the one for prompts start..stop-1 where it is not the network's own."""
@@ -121,6 +126,6 @@ class Asker:
             return None
         placed = torch.as_tensor(embedding.geometry.points(question.points), device=self.device)
         labels = torch.as_tensor(question.labels, device=self.device)
-        if placed.shape[1] == 0 and isinstance(self.prompter.sam.prompt_encoder, DrawnPromptEncoder):
+        if placed.shape[1] == 0 and self.draws:
             return placed.new_zeros(len(placed), 1, 2), labels.new_full((len(placed), 1), -1)
         return placed, labels
