@@ -3,6 +3,7 @@
 Knows pieces of work and their order. Encoding and writing let other threads run.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,7 @@ class Behind:
     def __init__(self, depth: int = 1) -> None:
         self._depth = depth
         self._waiting: deque[Future[None]] = deque()
-        self._thread = ThreadPoolExecutor(1, "behind the model")
+        self._thread = ThreadPoolExecutor(1, initializer=_named)
 
     def __enter__(self) -> Self:
         return self
@@ -43,3 +44,7 @@ class Behind:
         """Until nothing is waiting. Raises what a piece raised."""
         while self._waiting:
             self._waiting.popleft().result()
+
+
+def _named() -> None:
+    threading.current_thread().name = "masks behind"
