@@ -19,10 +19,21 @@ def write(path: Path, state: dict[str, Any]) -> None:
     temporary = atomic.temporary_beside(path)
     try:
         with writing(path):
-            torch.save(state, temporary)
+            save(state, temporary)
         atomic.publish(temporary, path)
     finally:
         atomic.remove(temporary)
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """As torch.save. Raises the system's own OSError, a full disk for one, which torch hides behind a RuntimeError."""
+    with path.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def read(path: Path, settings: TrainSettings, others: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from engine.errors import MugvosError
 from engine.runtime.precision import autocast, resolve_precision
+from engine.store.spool import writing
 from engine.training import checkpoint as checkpoints
 from engine.training.average import WeightAverage
 from engine.training.distributed import ALONE, Group, share_statistics
@@ -150,7 +151,8 @@ class Trainer:
             raise MugvosError(f"the loss of another process is not finite at step {self.step}", "look at its message")
         process = f".rank{self.group.rank}" if self.group.rank else ""
         where = self.checkpoint.with_suffix(f"{process}.bad-batch.pt")
-        torch.save({"images": batch[0], "masks": batch[1], "step": self.step}, where)
+        with writing(where):
+            checkpoints.save({"images": batch[0], "masks": batch[1], "step": self.step}, where)
         raise MugvosError(
             f"the loss is not finite at step {self.step}",
             f"the batch is saved in {where}; start anew with a lower --lr and --overwrite",
