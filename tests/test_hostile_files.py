@@ -25,7 +25,7 @@ from engine.errors import CheckpointError, EvaluationError, FormatError, MaskErr
 from engine.evaluation.meta import read_meta
 from engine.masks import rle
 from engine.store import StoreReader, StoreWriter, export, manifest, open_source, read_mask_image
-from engine.store.formats import base, png
+from engine.store.formats import base, documents, png
 from engine.store.segment_files import read_segment, read_state
 from engine.types import Track
 from engine.video import open_video, read_image
@@ -389,3 +389,14 @@ def test_meta_files_that_make_no_sense(tmp_path: Path, text: str) -> None:
     (tmp_path / "meta.json").write_text(text)
     with pytest.raises(EvaluationError):
         read_meta(tmp_path / "meta.json")
+
+
+def test_numbers_of_documents_that_no_store_can_hold(tmp_path: Path) -> None:
+    huge = "1" + "0" * 400
+    assert np.isnan(documents.number(int(huge)))
+    for points in ([[int(huge), 1]], [[float("inf"), 1]], [[float("nan"), 1]]):
+        with pytest.raises(FormatError, match="point prompt"):
+            documents.points_of(points, "here")
+    for value in (int(huge), -1, True, 2**62):
+        track = documents.track_of_keys(1, {"parent": value, "level": value}, "x", 0)
+        assert (track.parent, track.level) == (None, 0)

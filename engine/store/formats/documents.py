@@ -88,7 +88,12 @@ def whole_number(value: Any) -> int | None:
 
 def number(value: Any) -> float:
     """A score that may be missing: NaN for null and for what is no number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:  # JSON may hold whole numbers of hundreds of digits
+        return math.nan
 
 
 def number_or_none(value: float) -> float | None:
@@ -114,13 +119,13 @@ def track_keys(track: Track) -> dict[str, Any]:
 
 def track_of_keys(track: int, keys: dict[str, Any], name: str, first_frame: int) -> Track:
     """The track of such keys; files of others have none of them."""
-    parent, review = keys.get("parent"), keys.get("review", "")
+    level, review = whole_number(keys.get("level")), keys.get("review", "")
     return Track(
         id=track,
         name=str(keys.get("name", name)),
         first_frame=first_frame,
-        parent=parent if isinstance(parent, int) else None,
-        level=keys["level"] if isinstance(keys.get("level"), int) else 0,
+        parent=whole_number(keys.get("parent")),
+        level=level if level is not None and level < 2**31 else 0,
         review=review if review in ("accepted", "rejected", "mended") else "",
     )
 
@@ -131,9 +136,12 @@ def points_of(value: Any, where: str) -> tuple[PointPrompt, ...]:
         return ()
     pairs: Sequence[Any] = [value] if isinstance(value, list) and not isinstance(value[0], list) else value
     try:
-        return tuple(PointPrompt(float(x), float(y)) for x, y in pairs)
-    except (TypeError, ValueError) as error:
+        points = tuple(PointPrompt(float(x), float(y)) for x, y in pairs)
+    except (TypeError, ValueError, OverflowError) as error:
         raise FormatError(f"{where}: point prompts are no pairs of numbers", "the file is damaged") from error
+    if not all(math.isfinite(point.x) and math.isfinite(point.y) for point in points):
+        raise FormatError(f"{where}: a point prompt lies nowhere", "the file is damaged")
+    return points
 
 
 def points_to_json(points: Iterable[PointPrompt], where: str) -> list[list[float]] | None:
