@@ -32,7 +32,7 @@ class MMPMOptions:
     evict: str = "random_except_first_last"
     deep_update: DeepUpdate = "random"
     exclusive: bool = False
-    chunk: int = 8
+    chunk: int = 16
     top_k: int | None = None
     seed: int = 0
     memory: MemoryKind = "temporal"

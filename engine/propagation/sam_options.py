@@ -41,7 +41,7 @@ class SAMOptions:
     point_tracker: str = "flow"
     flow: str = "dis"
     exclusive: bool = False
-    chunk: int = 8
+    chunk: int = 16
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -75,7 +75,7 @@ def propagate(
         ),
     ] = "random",
     top_k: TopK = None,
-    chunk: Chunk = 8,
+    chunk: Chunk = 16,
     offload: Offload = False,
     grid: choose.Grid = 32,
     form: choose.Form = "video",

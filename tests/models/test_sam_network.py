@@ -179,7 +179,13 @@ def test_a_box_alone_is_answered_twice_and_nothing_else_is() -> None:
         once, _ = decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense, again=False)
         twice, quality = decode(decoder, predictor.features, encoder.get_dense_pe(), sparse, dense)
     _, sure, mended = predictor.predict_torch(None, None, box, mask_input=once[:, :1], multimask_output=False)
-    torch.testing.assert_close(twice[:, :1], (once[:, :1] + mended) / 2)
+    mean = (once[:, :1] + mended) / 2
+    middles = torch.arange(32) * 2 + 1.0  # of the logits' cells, in pixels of the input
+    across = torch.maximum(10.5 - middles, middles - 40.5)
+    down = torch.maximum(5.5 - middles, middles - 30.5)
+    outside = torch.maximum(across, down[:, None]).clamp(min=0)
+    whole = slice(2, 30)  # half a position at the rim has no neighbour to be enlarged with
+    torch.testing.assert_close(twice[0, 0, whole, whole], (mean[0, 0] - outside)[whole, whole])
     torch.testing.assert_close(quality[:, :1], sure)
     assert not torch.allclose(twice[:, :1], once[:, :1])
     torch.testing.assert_close(twice[:, 1:], once[:, 1:])

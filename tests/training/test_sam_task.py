@@ -208,6 +208,6 @@ def test_a_run_from_pictures_to_a_file(tmp_path: Path) -> None:
     train(settings, source, output)
     network, config = load_sam(output)
     assert config.name == "sam-tiny"
-    assert config.image_side == 384  # trained at 64, used at its own side
-    assert network.image_encoder.img_size == 384
+    assert config.image_side == 448  # trained at 64, used at its own side
+    assert network.image_encoder.img_size == 448
     assert dataclasses.asdict(settings.clips)["size"] == 64

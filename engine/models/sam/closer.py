@@ -1,6 +1,6 @@
 """A small box is looked at twice: in the picture, and in a crop around it that fills the network's input.
 
-What a network of 384 pixels sees of a face in a 4K frame is a dozen pixels. Knows one picture and one box with its
+What a network of 448 pixels sees of a face in a 4K frame is a dozen pixels. Knows one picture and one box with its
 points; which networks gain by it is known by whoever asks.
 """
 

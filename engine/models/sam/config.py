@@ -79,7 +79,7 @@ CONFIGS: dict[str, SAMConfig] = {
         SAMConfig(
             "sam-tiny",
             "conv",
-            image_side=384,
+            image_side=448,
             stride=8,
             prompt_dim=128,
             mlp_dim=512,

@@ -6,6 +6,7 @@ way into a small U-Net, whose result is added to the image side of segment-anyth
 finer features of the picture beside them, which travel as further channels of the embedding.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,8 @@ from engine.nn.packed import convolve
 
 PROTOTYPES = 5
 GROUPS = 4
+OUTSIDE = 1.0
+"""What a pixel of the input that lies so many pixels outside of a box has to be surer, in logits a pixel."""
 
 
 def decode_source(
@@ -80,9 +83,14 @@ class DrawnMaskDecoder(MaskDecoder):
         return coarse, self.fine(F.pixel_shuffle(fine, 2))
 
     def source(self, embedding: Tensor, dense: Tensor) -> Tensor:
-        """The decoder's image side: embedding (P or 1, C, h, w), dense (P, C + PLANES, h, w) -> (P, C, h, w)."""
-        plain, planes = dense.split([self.transformer_dim, PLANES], 1)
+        """The decoder's image side, (P, C, h, w): embedding (P or 1, C, h, w), dense (P, C + PLANES or more, h, w)."""
+        plain, planes, _ = self._parts(dense)
         return self.source_of(self.seen_with(embedding, plain), planes)
+
+    def _parts(self, dense: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What a mask adds, the planes, and what is behind them, along the channels of a dense embedding."""
+        plain, planes, beyond = dense.tensor_split([self.transformer_dim, self.transformer_dim + PLANES], 1)
+        return plain, planes, beyond
 
     def seen_with(self, embedding: Tensor, plain: Tensor) -> Seen:
         """The picture's share: embedding (P or 1, C, h, w), plain: what a mask, or none, adds (P or 1, C, h or 1, w or
@@ -126,7 +134,8 @@ class DrawnMaskDecoder(MaskDecoder):
 
         A box that comes without a mask is asked twice, the second time with the first answer as its mask, and gets the
         mean of both single masks: boxes are what the network is surest of, it mends its own mistakes, and what it says
-        both times is right more often than either.
+        both times is right more often than either. Where no points came with it, what lies outside of it has to be
+        the surer, the further out it is.
         """
         coarse, fine = self.split(embedding)
         logits, quality = decode_source(self, self.source(coarse, dense), position, sparse, fine)
@@ -137,13 +146,20 @@ class DrawnMaskDecoder(MaskDecoder):
             coarse, fine = (x if len(x) == 1 else x[again] for x in (coarse, fine))
             mended, sure = decode_source(self, self.source(coarse, dense), position, sparse[again], fine)
             logits, quality = logits.clone(), quality.clone()
-            logits[again, 0] = (logits[again, 0] + mended[:, 0]) / 2
+            logits[again, 0] = (logits[again, 0] + mended[:, 0]) / 2 - self._doubt(dense, logits.shape[-2:])
             quality[again, 0] = sure[:, 0]
         return logits, quality
 
+    def _doubt(self, dense: Tensor, size: Sequence[int]) -> Tensor:
+        """By how much logits of boxes without points are lowered outside of them: (P, *size)."""
+        _, planes, beyond = self._parts(dense)
+        alone = ~planes[:, :-4].flatten(1).any(1)
+        outside = F.interpolate(beyond, size=list(size), mode="bilinear", align_corners=False).amax(1)
+        return OUTSIDE * F.relu(outside) * alone[:, None, None]
+
     def _boxed_without_mask(self, dense: Tensor) -> Tensor:
-        """Which of the dense embeddings (P, C + PLANES, h, w) are of a box alone, bool (P,)."""
-        plain, planes = dense.split([self.transformer_dim, PLANES], 1)
+        """Which of the dense embeddings (P, C + PLANES + 4, h, w) are of a box without a mask, bool (P,)."""
+        plain, planes, _ = self._parts(dense)
         unmasked = plain[:, :, 0, 0] == self._prompt_encoder[0].no_mask_embed.weight.to(plain.dtype)
         boxed: Tensor = unmasked.all(1) & (planes[:, -1, 0, 0] > 0)
         return boxed

@@ -25,11 +25,26 @@ class DrawnPromptEncoder(PromptEncoder):
     ) -> tuple[Tensor, Tensor]:
         """points: coordinates (P, n, 2) and labels (P, n); boxes (P, 4); masks (P, 1, 4h, 4w), any of them None.
 
-        Returns sparse (P, tokens, C), as segment-anything's encoder does, and dense (P, C + PLANES, h, w).
+        Returns sparse (P, tokens, C), as segment-anything's encoder does, and dense (P, C + PLANES + 4, h, w), whose
+        last channels no network sees: how far outside of the box each position is.
         """
         sparse, dense = super().forward(points, boxes, masks)
         planes = self.planes(points, boxes)
-        return sparse, torch.cat([dense.expand(len(planes), -1, -1, -1), planes], 1)
+        return sparse, torch.cat([dense.expand(len(planes), -1, -1, -1), planes, self._beyond(planes, boxes)], 1)
+
+    def _beyond(self, planes: Tensor, boxes: Tensor | None) -> Tensor:
+        """(P, 4, h, w): pixels of the input past the left, right, upper and lower side of a box, less than 0 before it.
+
+        Counted from the middles of its outermost pixels. Linear, so that they can be enlarged. Zeros without a box.
+        """
+        if boxes is None:
+            return planes.new_zeros(len(planes), 4, *planes.shape[2:])
+        x0, y0, x1, y1 = (boxes.reshape(-1, 4, 1, 1).nan_to_num() + 0.5).unbind(1)
+        (rows, columns), (height, width) = planes.shape[2:], self.input_image_size
+        x = (torch.arange(columns, device=planes.device) + 0.5) * (width / columns)
+        y = (torch.arange(rows, device=planes.device) + 0.5).unsqueeze(1) * (height / rows)
+        past = torch.stack(torch.broadcast_tensors(x0 - x, x - x1, y0 - y, y - y1), 1)
+        return past.to(planes.dtype) * planes[:, -1:]
 
     def tokens(self, points: tuple[Tensor, Tensor]) -> Tensor:
         """The sparse embeddings (P, n + 1, C) of points alone."""
