@@ -68,8 +68,8 @@ def write_store(
     """Propagate into a store at `output`, or go on with what a killed run of the same job left beside it.
 
     on_frame: told the index of each frame when it is done. on_records: told frame number, seconds and masks of each
-    frame as soon as they are known. should_stop: asked after each frame; a yes makes the work certain, then raises
-    Interrupted. Raises the errors of the reader, the tracker and the store.
+    frame as soon as they are known, on the thread that stores them. should_stop: asked after each frame; a yes makes
+    the work certain, then raises Interrupted. Raises the errors of the reader, the tracker and the store.
     """
     work = _Work(job)
     with SegmentedRun(output, dict(job.parameters), overwrite) as run, Behind() as behind:
