@@ -1,16 +1,16 @@
 """Frames decoded on a thread of their own, a few ahead of whoever works on them.
 
 Decoders and resizers let other threads run, so the model never waits for a frame that a file can
-give in time. Errors appear where the frame would have.
+give in time, nor for its way to a card. Errors appear where the frame would have.
 """
 
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.runtime.profile import Profile
-from engine.types import Frame
+from engine.types import Frame, UInt8Array
 from engine.video import VideoReader
 
 T = TypeVar("T")
@@ -18,14 +18,35 @@ _PATIENCE = 0.1  # seconds between two looks at whether anybody still wants fram
 _FAREWELL = 5.0  # seconds that a source which never gives its next item (a pipe) is waited for
 
 
-def supply(video: VideoReader, start: int, profile: Profile | None) -> Iterable[Frame]:
-    """Frames from `start` on, made ready early unless they are live; decoding and waiting are seen by a profile."""
+Prepare = Callable[[UInt8Array], None]
+
+
+def supply(
+    video: VideoReader, start: int, profile: Profile | None, prepare: Prepare | None = None, first: int = 0
+) -> Iterable[Frame]:
+    """Frames from `start` on, made ready early unless they are live; decoding and waiting are seen by a profile.
+
+    prepare: told of every picture from frame `first` on, on the thread that decodes, before it is handed over.
+    """
     frames: Iterable[Frame] = video.frames(start)
     if profile is not None:
         frames = profile.each(frames, "decode")
     if not video.live:
-        frames = ahead(frames)
+        frames = ahead(frames if prepare is None else prepared(frames, prepare, first))
     return frames if profile is None else profile.each(frames, "waiting for frames")
+
+
+def preparation(tracker: Any) -> Prepare | None:
+    """What sends pictures on their way to where a tracker looks at them; None where it looks at them as they are."""
+    return getattr(getattr(tracker, "frames", None), "prepare", None)
+
+
+def prepared(frames: Iterable[Frame], prepare: Prepare, first: int = 0) -> Iterator[Frame]:
+    """The same frames; `prepare` is told of their pictures from frame `first` on, just before they are handed over."""
+    for frame in frames:
+        if frame.index >= first:
+            prepare(frame.image)
+        yield frame
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:

@@ -1,5 +1,7 @@
 """Frames and masks on their way into BMVOS and out again. Knows the network, its device and precision, not time."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,6 +21,7 @@ from engine.models.bmvos.preprocess import (
 from engine.nn.aggregate import against_rivals
 from engine.propagation.given import refuse_other_sizes
 from engine.runtime.precision import autocast
+from engine.runtime.upload import Uploads
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 Size = tuple[int, int]
@@ -49,6 +52,8 @@ class BMVOSFrames:
         self.device = device
         self.dtype = dtype
         self.exclusive = exclusive
+        self.look: Callable[[Tensor], Encoded] = partial(_look, self.network, device, dtype)
+        self._uploads = Uploads(device, _on_host)
         self._usual = usual
         self.own_size = not usual
 
@@ -61,15 +66,17 @@ class BMVOSFrames:
             small = nearest(torch.from_numpy(masks.astype("float32")), size)
             self.own_size = bool((small.sum((1, 2)) < SMALLEST_OBJECT).any())
 
+    def prepare(self, frame: UInt8Array) -> None:
+        """Send a frame on its way to the card, from any thread, before it is encoded."""
+        self._uploads.begin(frame)
+
     def encode(self, frame: UInt8Array) -> BMVOSFrame:
         """uint8 (H, W, 3) RGB of any size -> BMVOSFrame."""
         size = frame.shape[0], frame.shape[1]
         inner = size if self.own_size else usual_size(*size)
         around = border(*inner)
-        pixels = torch.from_numpy(frame.copy()).to(self.device).permute(2, 0, 1)[None].float() / 255
-        with autocast(self.device, self.dtype):
-            encoded = self.network.encode(padded(resized(pixels, inner), around))
-        return BMVOSFrame(encoded, size, inner, around)
+        pixels = self._uploads.take(frame).permute(2, 0, 1)[None].float() / 255
+        return BMVOSFrame(self.look(padded(resized(pixels, inner), around)), size, inner, around)
 
     def masks_in(self, frame: BMVOSFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
@@ -83,3 +90,14 @@ class BMVOSFrames:
         planes = against_rivals(planes) if self.exclusive else planes
         result: FloatArray = nearest(planes, frame.size).cpu().numpy()
         return result
+
+
+def _on_host(frame: UInt8Array) -> Tensor:
+    """uint8 (H, W, 3), as it is."""
+    return torch.from_numpy(frame.copy())
+
+
+def _look(network: BMVOS, device: torch.device, dtype: torch.dtype, image: Tensor) -> Encoded:
+    """All that is worked out of a frame alone, whatever tracks there are."""
+    with autocast(device, dtype):
+        return network.encode(image)

@@ -11,6 +11,7 @@ import torch
 
 from engine.errors import UsageError
 from engine.models.sam.automatic import ProposalSettings
+from engine.propagation.accelerating import accelerate
 from engine.propagation.deva_online import SemiOnline
 from engine.propagation.factory import seeded
 from engine.propagation.options import MMPMOptions
@@ -79,6 +80,7 @@ def make_loop(
         on_note(DEVA_TERMS)
     missed, most = detecting.most_missed, detecting.most_objects
     tracker = seeded(lambda: make_detecting(weights, device, precision, options, missed, most))
+    accelerate(tracker.frames, options, device, on_note)
     asker = make_asker(sam, device, sam_precision)
     config = asker.config
     proposals = ProposalSettings(

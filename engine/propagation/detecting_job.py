@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.errors import Interrupted, VideoError
 from engine.masks import rle
-from engine.propagation.ahead import supply
+from engine.propagation.ahead import preparation, supply
 from engine.propagation.deva_online import Found, SemiOnline
 from engine.propagation.job import Done, OnRecords, Outcome, publish
 from engine.propagation.loop import scored, with_last
@@ -125,7 +125,8 @@ class _Work:
         Raises VideoError for a video without frames.
         """
         start = at = self.seen
-        for frame, last in with_last(supply(self._job.video, start, self._job.profile)):
+        prepare = preparation(self._job.loop.tracker)
+        for frame, last in with_last(supply(self._job.video, start, self._job.profile, prepare)):
             self.times.append(math.nan if frame.time is None else frame.time)
             done = []
             for found in self._job.loop.feed(frame.image, last):

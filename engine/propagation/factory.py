@@ -17,6 +17,7 @@ from engine.models.mavos.config import CONFIGS as MAVOS_CONFIGS
 from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
+from engine.propagation.accelerating import accelerate
 from engine.propagation.flow import FlowTracker
 from engine.propagation.label_models import BMVOS_MODEL, BMVOS_TERMS, make_bmvos, make_mavos
 from engine.propagation.mmpm import MMPMTracker
@@ -109,6 +110,7 @@ def make_tracker(
     if system.terms and path is not None and not _is_ours(path):
         on_note(system.terms)
     tracker, called = system.make(Request(name, path, torch.device(device), precision, options, on_note))
+    accelerate(getattr(tracker, "frames", None), options, torch.device(device), on_note)
     return MadeTracker(tracker, called, path, path is None)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.errors import Interrupted, MaskError, VideoError
 from engine.masks import rle
-from engine.propagation.ahead import supply
+from engine.propagation.ahead import preparation, supply
 from engine.propagation.behind import Behind
 from engine.propagation.loop import Propagation
 from engine.propagation.prompts import PromptSet
@@ -210,7 +210,8 @@ class _Work:
         first = min(self._prompts, default=0)
 
         def noted() -> Iterator[Frame]:
-            for frame in supply(self._job.video, self._start, self._job.profile):
+            prepare = preparation(self._job.tracker)
+            for frame in supply(self._job.video, self._start, self._job.profile, prepare, first):
                 if frame.index < first and should_stop():
                     raise Interrupted
                 self._times.append(math.nan if frame.time is None else frame.time)

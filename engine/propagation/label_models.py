@@ -29,7 +29,7 @@ def make_mavos(
     on_note: Callable[[str], None] = lambda note: None,
 ) -> tuple[MAVOSTracker, str]:
     """A tracker and the name of its model. on_note: told, in words, what somebody should know of the run."""
-    refuse_meaningless(options, model or "MAVOS", "interval", "exclusive", "chunk", "seed")
+    refuse_meaningless(options, model or "MAVOS", "interval", "exclusive", "chunk", "seed", "compile", "graphs")
     network = MAVOS(MAVOS_CONFIGS[str(model)]) if weights is None else load_mavos(weights, model)
     frames = MAVOSFrames(network, device, precision, options.exclusive)
     interval = options.interval or network.config.interval
@@ -40,7 +40,7 @@ def make_bmvos(
     weights: Path | None, device: torch.device, precision: torch.dtype, options: MMPMOptions
 ) -> tuple[BMVOSTracker, str]:
     """A tracker and the name of its model."""
-    refuse_meaningless(options, BMVOS_MODEL, "exclusive", "chunk", "seed")
+    refuse_meaningless(options, BMVOS_MODEL, "exclusive", "chunk", "seed", "compile", "graphs")
     network = BMVOS() if weights is None else load_bmvos(weights)
     frames = BMVOSFrames(network, device, precision, options.exclusive)
     return BMVOSTracker(frames, options.chunk), BMVOS_MODEL

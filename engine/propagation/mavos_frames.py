@@ -1,5 +1,7 @@
 """Frames and masks on their way into MAVOS and out again. Knows the network, its device and precision, not time."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,6 +12,7 @@ from engine.models.mavos.network import MAVOS, Features
 from engine.models.mavos.preprocess import network_size, prepared
 from engine.propagation.given import refuse_other_sizes
 from engine.runtime.precision import autocast
+from engine.runtime.upload import Uploads
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
@@ -30,14 +33,18 @@ class MAVOSFrames:
         self.device = device
         self.dtype = dtype
         self.exclusive = exclusive
+        self.look: Callable[[Tensor], Features] = partial(_look, self.network, device, dtype)
+        self._uploads = Uploads(device, partial(_on_host, self.config.align_corners))
+
+    def prepare(self, frame: UInt8Array) -> None:
+        """Send a frame on its way to the card, from any thread, before it is encoded."""
+        self._uploads.begin(frame)
 
     def encode(self, frame: UInt8Array) -> MAVOSFrame:
         """uint8 (H, W, 3) RGB of any size -> MAVOSFrame."""
-        size = frame.shape[0], frame.shape[1]
-        inner = network_size(*size, self.config.align_corners)
-        image = prepared(frame, inner).to(self.device)
-        with autocast(self.device, self.dtype):
-            return MAVOSFrame(self.network.encode(image), size, inner)
+        image = self._uploads.take(frame)
+        inner = image.shape[2], image.shape[3]
+        return MAVOSFrame(self.look(image), (frame.shape[0], frame.shape[1]), inner)
 
     def masks_in(self, frame: MAVOSFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H, W). Raises MaskError on other sizes."""
@@ -52,3 +59,14 @@ class MAVOSFrames:
     def label_in(self, frame: MAVOSFrame, label: Tensor) -> Tensor:
         """Labels (H, W) of the frame's size -> those of the network's input, nearest."""
         return F.interpolate(label[None, None].float(), size=frame.inner)[0, 0].long()
+
+
+def _on_host(align_corners: bool, frame: UInt8Array) -> Tensor:
+    """uint8 (H, W, 3) -> normalised (1, 3, h, w) of the network's size."""
+    return prepared(frame, network_size(frame.shape[0], frame.shape[1], align_corners))
+
+
+def _look(network: MAVOS, device: torch.device, dtype: torch.dtype, image: Tensor) -> Features:
+    """All that is worked out of a frame alone, whatever tracks there are."""
+    with autocast(device, dtype):
+        return network.encode(image)

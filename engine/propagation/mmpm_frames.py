@@ -3,6 +3,8 @@
 Knows the network, its device and precision. Knows nothing of time: no memory, no hidden state kept.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -26,6 +28,7 @@ from engine.nn.conv_encoder import Features
 from engine.propagation.chunked import arithmetic, over_tracks
 from engine.propagation.given import refuse_other_sizes
 from engine.runtime.batches import FittingBatches
+from engine.runtime.upload import Uploads
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
@@ -51,6 +54,8 @@ class MMPMFrames:
         self.dtype = dtype
         self.network = packed_mmpm(network, dtype) if device.type == "cpu" else network.to(device).eval()
         self.exclusive = exclusive
+        self.look: Callable[[Tensor], tuple[Features, Key]] = partial(_look, self.network, device, dtype)
+        self._uploads = Uploads(device, partial(_on_host, network.config.image_side))
         self._chunks = FittingBatches(chunk)
         # A ViT fills the machine with one picture; more only leave the caches (45 against 36 CPU seconds for four).
         alone = device.type == "cpu" and network.config.form == "vit"
@@ -61,18 +66,18 @@ class MMPMFrames:
         """What similarities to the memory are worked out in. CUDA keeps to float32, as published."""
         return self.dtype if self.device.type == "cpu" else torch.float32
 
+    def prepare(self, frame: UInt8Array) -> None:
+        """Send a frame on its way to the card, from any thread, before it is encoded."""
+        self._uploads.begin(frame)
+
     def encode(self, frame: UInt8Array) -> EncodedFrame:
         """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
         config, size = self.config, (frame.shape[0], frame.shape[1])
-        inner = target_size(*size, config.image_side)
-        inner = max(inner[0], 1), max(inner[1], 1)
+        pixels = self._uploads.take(frame)
+        inner = pixels.shape[0], pixels.shape[1]
         outer = padded_size(inner, config.image_side, config.square, 16)
-        pixels = torch.from_numpy(np.array(resize_image(frame, inner))).to(self.device)
         image = normalise(pad_to(pixels.permute(2, 0, 1).float(), outer)).unsqueeze(0)
-        with arithmetic(self.device, self.dtype):
-            features = self.network.encode_image(image)
-            key = self.network.project(features)
-        return EncodedFrame(image, features, key, size, inner)
+        return EncodedFrame(image, *self.look(image), size, inner)
 
     def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
@@ -100,11 +105,12 @@ class MMPMFrames:
 
     def values(self, frame: EncodedFrame, hidden: Tensor, soft: Tensor, deep: bool) -> tuple[Tensor, Tensor]:
         """Masks (N, H', W') and hidden (N, C_h, h, w) -> values (N, C_v, h, w) and hidden, reinforced if `deep`."""
-        others = soft.sum(0, keepdim=True) - soft if self.exclusive else torch.zeros_like(soft)
+        others = None if self.config.single_object else self._others(soft)
 
         def work(part: slice) -> tuple[Tensor, Tensor]:
+            rivals = None if others is None else others[None, part]
             return self.network.encode_value(
-                frame.image, frame.features, hidden[None, part], soft[None, part], deep, others=others[None, part]
+                frame.image, frame.features, hidden[None, part], soft[None, part], deep, others=rivals
             )
 
         with arithmetic(self.device, self.dtype):
@@ -122,9 +128,26 @@ class MMPMFrames:
             logits, hidden = over_tracks(self._chunks, work, len(read))
         return probabilities(logits[None])[1][0] if self.exclusive else alone(logits), hidden
 
+    def _others(self, soft: Tensor) -> Tensor:
+        """What the second mask plane holds of masks (N, H', W')."""
+        return soft.sum(0, keepdim=True) - soft if self.exclusive else torch.zeros_like(soft)
+
     def empty_hidden(self, frame: EncodedFrame, tracks: int) -> Tensor:
         """Zeros (tracks, C_h, h, w)."""
         return self.network.empty_hidden(1, tracks, (frame.image.shape[2], frame.image.shape[3]))[0]
+
+
+def _on_host(side: int, frame: UInt8Array) -> Tensor:
+    """uint8 (H, W, 3) -> uint8 (h, w, 3) of the network's size, not padded yet."""
+    height, width = target_size(frame.shape[0], frame.shape[1], side)
+    return torch.from_numpy(np.array(resize_image(frame, (max(height, 1), max(width, 1)))))
+
+
+def _look(network: MMPM, device: torch.device, dtype: torch.dtype, image: Tensor) -> tuple[Features, Key]:
+    """All that is worked out of a padded, normalised (1, 3, H, W) alone, whatever tracks there are."""
+    with arithmetic(device, dtype):
+        features = network.encode_image(image)
+        return features, network.project(features)
 
 
 def _smoothly(masks: FloatArray, size: tuple[int, int]) -> FloatArray:

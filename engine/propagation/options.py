@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 DeepUpdate = Literal["random", "memory", "never"]
 MemoryKind = Literal["temporal", "long-term"]
+_HOW = ("chunk", "offload", "compile", "graphs")
 _FLAGS = {"area": "large-area"}  # options that the command line calls by another name
 
 
@@ -24,7 +25,8 @@ class MMPMOptions:
     when memory runs out, never a matter of results. top_k: most similar memory positions that are read. seed: of the
     random decisions. memory: the paper's temporal memory, or XMem's with long-term consolidation.
     short_side: of what XMem and DEVA look at. offload: the temporal memory is kept in the computer's own RAM, whatever
-    device the network is on.
+    device the network is on. compile: what is worked out of a frame alone, by torch's compiler; graphs: the same as
+    CUDA graphs. Both change results by rounding only.
     """
 
     interval: int | None = None
@@ -38,6 +40,8 @@ class MMPMOptions:
     memory: MemoryKind = "temporal"
     short_side: int | None = None
     offload: bool = False
+    compile: bool = False
+    graphs: bool = False
 
     def __post_init__(self) -> None:
         """Raises UsageError for values out of range."""
@@ -54,8 +58,8 @@ class MMPMOptions:
 
 
 def deciding(options: "MMPMOptions | SAMOptions") -> dict[str, Any]:
-    """The options that a result follows from, as plain values: all but those of how much is done or held at once."""
-    return {name: value for name, value in asdict(options).items() if name not in ("chunk", "offload")}
+    """The options that a result follows from, as plain values: all but those of how it is worked out."""
+    return {name: value for name, value in asdict(options).items() if name not in _HOW}
 
 
 def refuse_meaningless(options: "MMPMOptions | SAMOptions", model: str, *meant: str) -> None:

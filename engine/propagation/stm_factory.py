@@ -24,7 +24,7 @@ from engine.propagation.xmem_frames import XMemFrames
 
 XMEM_MODELS = tuple(XMEM_CONFIGS)
 DEVA_MODELS = tuple(DEVA_CONFIGS)
-_MEANT = ("interval", "memory_frames", "exclusive", "chunk", "top_k", "seed", "short_side")
+_MEANT = ("interval", "memory_frames", "exclusive", "chunk", "top_k", "seed", "short_side", "compile", "graphs")
 DEVA_TERMS = "DEVA's published weights are for non-commercial use (CC BY-NC-SA 4.0)"
 
 

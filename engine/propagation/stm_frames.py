@@ -5,8 +5,10 @@ frame; values and masks are a subclass's business.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +29,7 @@ from engine.propagation.chunked import arithmetic, over_tracks
 from engine.propagation.given import refuse_other_sizes
 from engine.propagation.mmpm_frames import EncodedFrame
 from engine.runtime.batches import FittingBatches
+from engine.runtime.upload import Uploads
 from engine.types import BoolArray, FloatArray, UInt8Array
 
 
@@ -59,6 +62,8 @@ class STMFrames:
         self.short_side = short_side
         self.antialias = antialias
         self._encoder = encoder
+        self.look: Callable[[Tensor], tuple[Features, Key]] = partial(_look, encoder, device, dtype)
+        self._uploads = Uploads(device, _on_host)
         self._chunks = FittingBatches(chunk)
 
     @property
@@ -66,15 +71,16 @@ class STMFrames:
         """What similarities to the memory are worked out in."""
         return torch.float32
 
+    def prepare(self, frame: UInt8Array) -> None:
+        """Send a frame on its way to the card, from any thread, before it is encoded."""
+        self._uploads.begin(frame)
+
     def encode(self, frame: UInt8Array) -> EncodedFrame:
         """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
         size = frame.shape[0], frame.shape[1]
         inner = inner_size(*size, self.short_side)
-        image = padded(resized(normalised(frame, self.device), inner, self.antialias))
-        with arithmetic(self.device, self.dtype):
-            features = self._encoder.encode_image(image)
-        key = self._encoder.project(features)  # in float32: small differences of keys decide
-        return EncodedFrame(image, features, key, size, inner)
+        image = padded(resized(normalised(self._uploads.take(frame)), inner, self.antialias))
+        return EncodedFrame(image, *self.look(image), size, inner)
 
     def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
         """bool (N, H, W) of the frame's size -> 0/1 float (N, H', W') of the padded input."""
@@ -102,3 +108,15 @@ class STMFrames:
     def _over_tracks(self, work: Callable[[slice], tuple[Tensor, Tensor]], tracks: int) -> tuple[Tensor, Tensor]:
         with arithmetic(self.device, self.dtype):
             return over_tracks(self._chunks, work, tracks)
+
+
+def _on_host(frame: UInt8Array) -> Tensor:
+    """uint8 (H, W, 3), as it is."""
+    return torch.from_numpy(np.ascontiguousarray(frame))
+
+
+def _look(encoder: Encoder, device: torch.device, dtype: torch.dtype, image: Tensor) -> tuple[Features, Key]:
+    """All that is worked out of a padded, normalised (1, 3, H, W) alone, whatever tracks there are."""
+    with arithmetic(device, dtype):
+        features = encoder.encode_image(image)
+    return features, encoder.project(features)  # in float32: small differences of keys decide

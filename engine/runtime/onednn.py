@@ -34,7 +34,12 @@ def has_bfloat16() -> bool:
 
 
 def usable(x: Tensor) -> bool:
-    """Whether the operators take `x`: on the CPU, of a type they know, no gradient wanted."""
+    """Whether the operators take `x`: on the CPU, of a type they know, no gradient wanted.
+
+    Not while torch compiles what calls this: its compiler knows the public functions, and finds the operators itself.
+    """
+    if torch.compiler.is_compiling():
+        return False
     return x.device.type == "cpu" and x.dtype in _TYPES and not torch.is_grad_enabled() and available()
 
 

@@ -26,10 +26,11 @@ def inner_size(height: int, width: int, short_side: int | None) -> tuple[int, in
     return (short_side, long_side) if height <= width else (long_side, short_side)
 
 
-def normalised(frame: UInt8Array, device: torch.device | str = "cpu") -> Tensor:
-    """uint8 (H, W, 3) RGB -> (1, 3, H, W) of zero mean and unit variance per channel."""
-    image = torch.from_numpy(np.ascontiguousarray(frame)).to(device).permute(2, 0, 1).float() / 255
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
+def normalised(frame: UInt8Array | Tensor) -> Tensor:
+    """uint8 (H, W, 3) RGB -> (1, 3, H, W) of zero mean and unit variance per channel, where a tensor is."""
+    pixels = frame if isinstance(frame, Tensor) else torch.from_numpy(np.ascontiguousarray(frame))
+    image = pixels.permute(2, 0, 1).float() / 255
+    mean, std = (torch.tensor(values, device=image.device).view(3, 1, 1) for values in (MEAN, STD))
     return ((image - mean) / std).unsqueeze(0)
 
 

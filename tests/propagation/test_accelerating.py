@@ -1,0 +1,138 @@
+"""The compiled part of each tracker: compiled once a frame size however tracks come and go, and equal to eager."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmpm_toys import SIZE, toy_frames, toy_masks, toy_tracker
+
+from engine.errors import UsageError
+from engine.propagation.accelerating import accelerate
+from engine.propagation.ahead import preparation
+from engine.propagation.factory import make_tracker
+from engine.propagation.options import MMPMOptions, deciding
+from engine.runtime.compiled import Compiled
+from engine.runtime.graphs import Graphed
+from engine.types import BoolArray, UInt8Array
+
+CPU = torch.device("cpu")
+
+
+class Counter:
+    """A backend that compiles nothing and counts."""
+
+    def __init__(self) -> None:
+        self.compiled = 0
+
+    def __call__(self, graph: Any, inputs: Any) -> Any:
+        self.compiled += 1
+        return graph.forward
+
+
+def images(count: int, size: tuple[int, int] = SIZE) -> list[UInt8Array]:
+    return [np.ascontiguousarray(np.resize(frame.image, (*size, 3))) for frame in toy_frames(count)]
+
+
+def masks(count: int, size: tuple[int, int] = SIZE) -> BoolArray:
+    return np.ascontiguousarray(toy_masks(count)[:, : size[0], : size[1]])
+
+
+def entering_and_leaving(tracker: Any, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
+    """One track, then two, seven and three."""
+    pictures, given = images(9, size), masks(7, size)
+    tracker.start(pictures[0], given[:1])
+    found = [tracker.step(pictures[1])]
+    tracker.add(pictures[1], given[1:2])
+    found.append(tracker.step(pictures[2]))
+    tracker.add(pictures[2], given[2:])
+    found += [tracker.step(picture) for picture in pictures[3:5]]
+    tracker.drop([0, 2, 4, 5])
+    found += [tracker.step(picture) for picture in pictures[5:8]]
+    found.append(tracker.step(pictures[8], last=True))
+    return found
+
+
+def assert_equal(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
+    assert [len(each) for each in wanted] == [1, 2, 7, 7, 3, 3, 3, 3]
+    for ours, theirs in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_tracks_that_come_and_go_compile_nothing_again() -> None:
+    wanted, counter, tracker = entering_and_leaving(toy_tracker()), Counter(), toy_tracker()
+    tracker.frames.look = Compiled(tracker.frames.look, counter)
+    assert_equal(entering_and_leaving(tracker), wanted)
+    assert counter.compiled == 1
+    entering_and_leaving(tracker, (40, 96))  # another clip, another size
+    assert counter.compiled == 2
+    assert_equal(entering_and_leaving(tracker), wanted)
+    assert counter.compiled == 2
+
+
+def test_aot_gives_what_eager_gives() -> None:
+    tracker = toy_tracker()
+    tracker.frames.look = Compiled(tracker.frames.look, "aot_eager")
+    assert_equal(entering_and_leaving(tracker), entering_and_leaving(toy_tracker()))
+
+
+def test_sixteen_bits_are_compiled_as_they_are() -> None:
+    with torch.inference_mode():
+        frames = make_tracker("mmpm-tiny", CPU, torch.bfloat16, random_weights=True).tracker.frames  # type: ignore[attr-defined]
+        eager, counter = frames.encode(images(1)[0]), Counter()
+        frames.look = Compiled(frames.look, counter)
+        found = frames.encode(images(1)[0])
+    assert counter.compiled == 1 and found.features.coarse.dtype == eager.features.coarse.dtype
+    assert found.key.key.dtype == eager.key.key.dtype
+    scale = float(eager.features.coarse.float().abs().max())
+    torch.testing.assert_close(found.features.coarse.float(), eager.features.coarse.float(), atol=0.02 * scale, rtol=0)
+
+
+@pytest.mark.parametrize("model", ["xmem", "deva", "mavos", "bmvos"])
+def test_other_trackers_share_it(model: str) -> None:
+    made = make_tracker(model, CPU, random_weights=True)
+    frames: Any = made.tracker.frames  # type: ignore[attr-defined]
+    picture, counter = images(1, (48, 64))[0], Counter()
+    if model in ("xmem", "deva"):
+        frames.short_side = None
+    if model == "bmvos":
+        frames.own_size = True
+    with torch.inference_mode():
+        wanted = frames.encode(picture)
+        frames.look = Compiled(frames.look, counter)
+        for _ in range(2):
+            found = frames.encode(picture)
+            for ours, theirs in zip(tensors(found), tensors(wanted), strict=True):
+                torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    assert counter.compiled == 1
+
+
+def tensors(tree: Any) -> list[torch.Tensor]:
+    if isinstance(tree, torch.Tensor):
+        return [tree]
+    return [leaf for part in tree for leaf in tensors(part)] if isinstance(tree, tuple | list) else []
+
+
+def test_pictures_sent_ahead_are_the_pictures_that_are_looked_at() -> None:
+    ahead, plain = toy_tracker(), toy_tracker()
+    prepare = preparation(ahead)
+    assert prepare is not None
+    for picture in images(3):
+        prepare(picture)
+        found, wanted = ahead.frames.encode(picture), plain.frames.encode(picture)
+        assert torch.equal(found.image, wanted.image) and torch.equal(found.key.key, wanted.key.key)
+    assert preparation(make_tracker("dis").tracker) is None
+
+
+def test_what_the_options_ask_for() -> None:
+    frames = toy_tracker().frames
+    plain = frames.look
+    accelerate(frames, MMPMOptions(), CPU)
+    assert frames.look is plain
+    with pytest.raises(UsageError, match="need a CUDA device"):
+        accelerate(frames, MMPMOptions(graphs=True), CPU)
+    accelerate(frames, MMPMOptions(graphs=True), torch.device("cuda"))
+    assert isinstance(frames.look, Graphed)
+    with pytest.raises(UsageError, match="--compile means nothing to dis"):
+        make_tracker("dis", options=MMPMOptions(compile=True))
+    assert not {"compile", "graphs"} & deciding(MMPMOptions(compile=True)).keys()
