@@ -23,7 +23,7 @@ _mugvos() {
     case "$command" in
         "") words="generate propagate evaluate visualize annotate train convert info models doctor demo" options="--version --debug -h --help" ;;
         "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --keep-warped --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --executor --workers --ray-address --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
-        "propagate") words="" options="--live --raw --mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side --detect-every --voting --max-missed --max-objects --large-first -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --offload --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --profile --memory-limit --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "propagate") words="" options="--live --raw --mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side --detect-every --voting --max-missed --max-objects --large-first -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --offload --compile --graphs --decode --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --profile --memory-limit --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --split --cut-out --animation --gt --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "annotate") words="" options="--video --store --sam --checkpoint -m --model --annotator --host --port --browser --no-browser --finish --random-weights --format --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -94,6 +94,7 @@ _mugvos() {
         "propagate --deep-update") words="" ;;
         "propagate --top-k") words="" ;;
         "propagate --chunk") words="" ;;
+        "propagate --decode") words="auto cpu cuda" ;;
         "propagate --grid") words="" ;;
         "propagate --form") words="video image" ;;
         "propagate --large-area") words="exact modulo" ;;

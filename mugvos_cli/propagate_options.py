@@ -11,6 +11,7 @@ import typer
 from mugvos_cli.options import completing, one_of
 
 AREAS = ("exact", "modulo")
+DECODERS = ("auto", "cpu", "cuda")
 FLOWS = ("dis", "raft-small", "raft-large")
 FORMS = ("video", "image")
 POINT_TRACKERS = ("flow", "cotracker1", "cotracker2", "cotracker3")
@@ -24,6 +25,23 @@ Box = Annotated[
         help="The object's box in pixels, on frame FRAME (default 0); SAM finds its mask. May be repeated.",
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile", help="Compile the image encoder: seconds to minutes at the start, and faster from there on."
+    ),
+]
+Decode = Annotated[
+    str,
+    typer.Option(
+        "--decode",
+        metavar="|".join(DECODERS),
+        help="What decodes a video file; auto is cpu, cuda needs torchcodec.",
+        callback=one_of(DECODERS),
+        autocompletion=completing(DECODERS),
+    ),
+]
+Graphs = Annotated[bool, typer.Option("--graphs", help="CUDA: record the image encoder once, then replay it.")]
 Live = Annotated[
     bool,
     typer.Option(

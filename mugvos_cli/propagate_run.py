@@ -51,6 +51,7 @@ class MaskRequest:
     random_weights: bool
     overwrite: bool
     segment: int
+    decode: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def run_masks(asked: MaskRequest) -> None:
     """Propagate, and say where the result is. A live video is opened last, so that its first frame is a fresh one."""
     from engine.propagation.prompts import parse_mask_prompt, read_prompts
     from engine.propagation.spots import parse_spots
-    from engine.video import is_camera, open_stream
+    from engine.video import is_camera
 
     one_stdout(asked.output, asked.ndjson, asked.json)
     parsed = [prompt for text in asked.masks for prompt in parse_mask_prompt(text)]
@@ -76,16 +77,45 @@ def run_masks(asked: MaskRequest) -> None:
     if live:
         _check_first_frame([prompt.frame for prompt in parsed] + [spot.frame for spot in spots])
     models = _models(asked, bool(spots)) if live else None
-    with open_stream(asked.video, asked.raw, asked.live) as reader:
+    with _opened(asked) as reader:
         shape = reader.info.height, reader.info.width
         prompts = read_prompts(parsed, shape, asked.binarize)
         models = models or _models(asked, bool(spots))
         if models.asker is not None:
-            find_masks(models.asker, reader, spots, prompts)
+            with _for_sam(asked, reader) as pictures:
+                find_masks(models.asker, pictures, spots, prompts)
         if asked.memory_limit is not None:
             _check_memory(models.tracker.tracker, len(prompts.tracks), shape)
         with profiled(asked.profile, asked.device, models.tracker.tracker) as profile:
             _run(_job(asked, reader, prompts, models, profile), asked, models.tracker.model)
+
+
+def _opened(asked: MaskRequest) -> "VideoReader":
+    """The video, decoded where the user wants it to be."""
+    from engine.errors import UsageError
+    from engine.runtime.device import resolve_device
+    from engine.video import open_on_card, open_stream
+
+    if asked.decode != "cuda":
+        return open_stream(asked.video, asked.raw, asked.live)
+    place = resolve_device(asked.device)
+    if place.type != "cuda":
+        raise UsageError(f"--decode cuda: frames would be decoded on a card and looked at on {place}", "leave it out")
+    if asked.raw or asked.live:
+        raise UsageError(f"--decode cuda reads video files, --{'raw' if asked.raw else 'live'} pipes", "choose one")
+    return open_on_card(asked.video, str(place), console.warn)
+
+
+@contextmanager
+def _for_sam(asked: MaskRequest, reader: "VideoReader") -> Iterator["VideoReader"]:
+    """The video in the computer's own memory, where SAM looks at it."""
+    from engine.video import CardReader, open_video
+
+    if not isinstance(reader, CardReader):
+        yield reader
+        return
+    with open_video(asked.video) as pictures:
+        yield pictures
 
 
 def one_stdout(output: Path | None, ndjson: bool, json: bool) -> None:
@@ -177,6 +207,8 @@ def _check_memory(tracker: "Tracker", tracks: int, shape: tuple[int, int]) -> No
 
 
 def _models(asked: MaskRequest, has_spots: bool) -> _Models:
+    from engine.errors import UsageError
+    from engine.propagation.ahead import preparation
     from engine.propagation.sam_options import SAM_MODELS
 
     limit_memory_of(asked.memory_limit, asked.device)
@@ -187,6 +219,8 @@ def _models(asked: MaskRequest, has_spots: bool) -> _Models:
         sam_options = replace(sam_options, sam=asker.config.name)  # what it is, wherever its file lies
     how = asked.device, asked.precision, asked.options, asked.random_weights, sam_options, asker
     made, arithmetic = tracker_of(asked.model, *how)
+    if asked.decode == "cuda" and preparation(made.tracker) is None:
+        raise UsageError(f"--decode cuda: {made.model} looks at frames in the computer's own memory", "leave it out")
     return _Models(made, arithmetic, sam_options if asks else asked.options, asker)
 
 
@@ -208,6 +242,8 @@ def _job(
         "precision": models.arithmetic,
         "options": deciding(models.options),
     }
+    if asked.decode == "cuda":  # a card's colours differ by rounding, and so may what follows from them
+        parameters["decode"] = asked.decode
     exclusive, name = models.options.exclusive, reader.info.name
 
     def at_end() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.mavos.network import MAVOS, Features
-from engine.models.mavos.preprocess import network_size, prepared
+from engine.models.mavos.preprocess import network_size, prepared, prepared_there
 from engine.propagation.given import refuse_other_sizes
 from engine.runtime.precision import autocast
 from engine.runtime.upload import Uploads
@@ -34,7 +34,9 @@ class MAVOSFrames:
         self.dtype = dtype
         self.exclusive = exclusive
         self.look: Callable[[Tensor], Features] = partial(_look, self.network, device, dtype)
-        self._uploads = Uploads(device, partial(_on_host, self.config.align_corners))
+        self._uploads = Uploads(
+            device, partial(_on_host, self.config.align_corners), partial(_there, self.config.align_corners)
+        )
 
     def prepare(self, frame: UInt8Array) -> None:
         """Send a frame on its way to the card, from any thread, before it is encoded."""
@@ -64,6 +66,11 @@ class MAVOSFrames:
 def _on_host(align_corners: bool, frame: UInt8Array) -> Tensor:
     """uint8 (H, W, 3) -> normalised (1, 3, h, w) of the network's size."""
     return prepared(frame, network_size(frame.shape[0], frame.shape[1], align_corners))
+
+
+def _there(align_corners: bool, pixels: Tensor) -> Tensor:
+    """The same for a picture that lies on the device."""
+    return prepared_there(pixels, network_size(pixels.shape[0], pixels.shape[1], align_corners))
 
 
 def _look(network: MAVOS, device: torch.device, dtype: torch.dtype, image: Tensor) -> Features:

@@ -33,6 +33,11 @@ class Begun(NamedTuple):
     full: Any
 
 
+def as_it_is(pixels: Tensor) -> Tensor:
+    """The same."""
+    return pixels
+
+
 class _Held(NamedTuple):
     """A picture, held so that its identity stays its own, and its copy under way."""
 
@@ -45,24 +50,28 @@ class Uploads:
 
     host: what is sent of a picture; equal wherever it is called. A picture that was not begun, or begun so long ago
     that `depth` others came since, is sent when it is taken; so `begin` changes when things happen, never what comes.
+    there: the same as `host` for pictures that lie on a device already (those with a `tensor`, uint8 (H, W, 3)), up to
+    the rounding of resizing there.
     """
 
     def __init__(
         self,
         device: torch.device,
         host: Callable[[UInt8Array], Tensor],
+        there: Callable[[Tensor], Tensor] = as_it_is,
         copies: Copies | None = None,
         depth: int = DEPTH,
     ) -> None:
         self._device = device
         self._host = host
+        self._there = there
         self._copies = copies or (CardCopies(device) if device.type == "cuda" else None)
         self._held: deque[_Held] = deque(maxlen=depth)
         self._lock = threading.Lock()
 
     def begin(self, picture: UInt8Array) -> None:
-        """Start sending; nothing where the device is no card."""
-        if self._copies is None:
+        """Start sending; nothing where the device is no card, or the picture is there."""
+        if self._copies is None or hasattr(picture, "tensor"):
             return
         host = self._host(picture)
         try:
@@ -74,6 +83,8 @@ class Uploads:
 
     def take(self, picture: UInt8Array) -> Tensor:
         """What `host` makes of the picture, on the device. Pictures begun before it are forgotten."""
+        if hasattr(picture, "tensor"):
+            return self._there(picture.tensor.to(self._device))
         held = None if self._copies is None else self._pop(picture)
         if held is None or self._copies is None:
             return self._host(picture).to(self._device)

@@ -3,6 +3,7 @@
 Knows how the kinds of sources are told apart. Reading them is the business of one module a kind.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -12,6 +13,7 @@ from engine.video.container import ContainerReader
 from engine.video.image_lists import folder_images, glob_images, is_glob, listed_images
 from engine.video.images import ImageSequenceReader
 from engine.video.live import LiveReader
+from engine.video.on_card import CardReader
 from engine.video.pipes import Y4M, PipeCapture, parse_raw
 from engine.video.reader import VideoReader
 from engine.video.spool import read_pipe, read_stdin, reopenable, standard_input
@@ -42,6 +44,22 @@ def open_video(source: str | Path) -> VideoReader:
         return ContainerReader(path, text, path.stem)
     with path.open("rb") as pipe:
         return read_pipe(pipe, text, path.name)
+
+
+def open_on_card(source: str | Path, device: str, on_note: Callable[[str], None] = lambda note: None) -> VideoReader:
+    """The frames of a video file, decoded on a CUDA device (engine.video.on_card).
+
+    on_note: told, in words, which frames are decoded by the processor after all. Raises UsageError for anything that
+    is no video file, and without torchcodec; VideoError as `open_video` does.
+    """
+    reader = None if is_camera(str(source)) or _pipe_like(source) else open_video(source)
+    if not isinstance(reader, ContainerReader):
+        raise UsageError(f"{source}: --decode cuda reads video files, and this is none", "leave --decode out")
+    return CardReader(Path(source), reader.info.source, reader.info.name, device, on_note)
+
+
+def _pipe_like(source: str | Path) -> bool:
+    return str(source) == "-" or Path(source).is_fifo()
 
 
 def open_stream(source: str | Path, raw: str | None = None, live: bool = False) -> VideoReader:

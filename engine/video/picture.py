@@ -36,6 +36,12 @@ def upright_size(frame: Any) -> tuple[int, int]:
     return (frame.height, frame.width) if turned else (frame.width, frame.height)
 
 
+def is_upright(frame: Any) -> bool:
+    """Whether the picture is shown as it is stored, neither turned nor mirrored."""
+    (a, b), (_, d) = _display_matrix(frame)
+    return a > 0 and d > 0 and abs(a) >= abs(b)
+
+
 def _upright(image: UInt8Array, frame: Any) -> UInt8Array:
     """Applies the nearest of the eight turns and mirrors that keep pixels on the grid."""
     (a, b), (c, d) = _display_matrix(frame)

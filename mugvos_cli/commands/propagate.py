@@ -77,6 +77,9 @@ def propagate(
     top_k: TopK = None,
     chunk: Chunk = 16,
     offload: Offload = False,
+    compile: choose.Compile = False,
+    graphs: choose.Graphs = False,
+    decode: choose.Decode = "auto",
     grid: choose.Grid = 32,
     form: choose.Form = "video",
     large_area: choose.LargeArea = "exact",
@@ -133,6 +136,8 @@ def propagate(
         memory=cast(Any, memory),
         short_side=short_side,
         offload=offload,
+        compile=compile,
+        graphs=graphs,
     )
     sam_options = SAMOptions(
         sam=sam,
@@ -152,7 +157,9 @@ def propagate(
     if text:
         if mask or point or box:
             raise UsageError("--text finds its objects itself", "leave --mask, --point and --box out")
-        _refuse("--text reads a video in windows", live=live, raw=raw, profile=profile)
+        _refuse("--text reads a video in windows", live=live, raw=raw, profile=profile, decode=decode == "cuda")
+        if then is None:
+            _refuse("--text alone asks no tracker", compile=compile, graphs=graphs)
         limit_memory_of(memory_limit, device)
         _read_sentences(locals(), options, sam_options)
         return
@@ -162,6 +169,7 @@ def propagate(
         if mask or point or box:
             raise UsageError("--detect-every finds its objects itself", "leave --mask, --point and --box out")
         _refuse("--detect-every looks at several frames at once", live=live)
+        _refuse("--detect-every shows its frames to SAM", decode=decode == "cuda")
         limit_memory_of(memory_limit, device)
         _find(locals(), options)
         return
@@ -170,7 +178,7 @@ def propagate(
             "nothing to propagate", "give --mask, --point, --box or --text, or --model deva --detect-every 5"
         )
     same = ("video", "raw", "live", "sam", "model", "binarize", "options", "sam_options", "output", "ndjson", "json")
-    more = ("profile", "memory_limit", "device", "precision", "random_weights", "overwrite", "segment")
+    more = ("profile", "memory_limit", "device", "precision", "random_weights", "overwrite", "segment", "decode")
     given = locals()
     run_masks(
         MaskRequest(

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from small_videos import scene, write_frames, write_mask, write_video
 
 from engine.masks import rle
 from engine.store import StoreReader
+from engine.video.container import ContainerReader
 from mugvos_cli.interrupt import stoppable
 
 Cli = Callable[..., Any]
@@ -288,3 +290,66 @@ def test_models_around_sam(cli: Cli, small_sam: Path) -> None:
         assert {**chosen, "sam": "sam-golden"}.items() <= made["options"].items()
     refused = cli("propagate", "clip.mp4", "--mask", "m.png", "-m", "persam", "--point-tracker", "cotracker9")
     assert refused.status == 2 and "cotracker9" in refused.err
+
+
+REFUSED = [
+    (("--graphs", "--device", "cpu", "--model", "mmpm-tiny"), "--graphs records CUDA graphs"),
+    (("--decode", "cuda", "--device", "cpu"), "--decode cuda: frames would be decoded on a card and looked at on cpu"),
+    (("--decode", "gpu"), "is not one of auto, cpu, cuda"),
+    (("--compile", *FAST), "--compile means nothing to dis"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), REFUSED)
+def test_accelerations_that_cannot_be_had_are_refused(cli: Cli, options: tuple[str, ...], message: str) -> None:
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", *options)
+    assert done.status == 2 and message in re.sub(r"\s+", " ", done.err.replace("│", " "))
+    assert not Path("clip.h5").exists()
+
+
+def test_compiling_without_a_compiler_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", "--compile", "--device", "cpu")
+    assert done.status == 2 and "--compile needs a C++ compiler" in done.err and done.err.count("\n") <= 2
+
+
+def test_sentences_and_looking_need_frames_in_memory(cli: Cli) -> None:
+    for what in (("--text", "a dog"), ("--detect-every", "5", "--model", "deva")):
+        done = cli("propagate", "clip.mp4", *what, "--decode", "cuda")
+        assert done.status == 2 and "--decode cannot be had" in done.err
+
+
+def test_decoding_on_a_card(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole command, with a card that is the processor: prompts, tracker, store and what is written in it."""
+    import torch
+
+    import engine.video
+    from engine.runtime import device
+    from engine.video.on_card import CardPicture, CardReader
+
+    class Card(CardReader):
+        def __init__(self, source: str) -> None:
+            ContainerReader.__init__(self, Path(source), source, Path(source).stem)
+
+        def _frames(self, start: int, stop: int | None, step: int) -> Any:
+            for frame in ContainerReader._frames(self, start, stop, step):
+                yield replace(frame, image=cast(Any, CardPicture(torch.from_numpy(frame.image))))
+
+    asked: list[str] = []
+
+    def resolved(name: str = "auto") -> torch.device:
+        asked.append(name)
+        return torch.device("cuda" if len(asked) == 1 else "cpu")
+
+    monkeypatch.setattr(device, "resolve_device", resolved)
+    monkeypatch.setattr(engine.video, "open_on_card", lambda source, where, note: Card(source))
+    common = ("propagate", "clip.mp4", "--mask", "m.png", "--box", "b=8,8,40,40", "--precision", "fp32")
+    done = cli(*common, "--decode", "cuda", "-o", "card.h5")
+    assert done.status == 0, done.err
+    with StoreReader("card.h5") as store:
+        assert store.clip("clip").provenance["decode"] == "cuda"
+        assert len(store.clip("clip").tracks) == 2 and store.clip("clip").frame_count == 10
+    asked.clear()
+    refused = cli(*common[:4], "--decode", "cuda", *FAST)
+    assert refused.status == 2 and "dis looks at frames in the computer's own memory" in refused.err

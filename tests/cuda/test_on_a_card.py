@@ -1,5 +1,6 @@
 """What only a card can show: uploads beside the model, recorded and compiled encoders, whole runs against the CPU's."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from engine.propagation.options import MMPMOptions
 from engine.runtime.compiled import Compiled, check_compiler
 from engine.runtime.graphs import Graphed
 from engine.runtime.upload import Uploads
+from engine.video import VideoWriter, open_on_card, open_video
+from engine.video.on_card import CardPicture
 
 pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")]
 CARD = torch.device("cuda")
@@ -110,3 +113,30 @@ def leaves(tree: Any) -> list[torch.Tensor]:
     if isinstance(tree, torch.Tensor):
         return [tree]
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, tuple | list) else []
+
+
+def test_pictures_decoded_on_the_card_are_those_of_the_processor(tmp_path: Path) -> None:
+    """Numbers and times agree exactly; colours as far as two roundings of the same conversion do."""
+    try:
+        import torchcodec.decoders  # noqa: F401
+    except (ImportError, RuntimeError, OSError) as error:
+        pytest.skip(f"torchcodec cannot be loaded: {error}")
+    path, notes = tmp_path / "clip.mp4", []
+    with VideoWriter(path, 25, 640, 480) as writer:
+        for frame in drawn(20):
+            writer.write(frame)
+    plain, card = list(open_video(path)), open_on_card(path, "cuda", notes.append)
+    assert not notes and card.count() == 20
+    for ours, theirs in zip(card, plain, strict=True):
+        assert (ours.index, ours.name) == (theirs.index, theirs.name) and ours.time == pytest.approx(theirs.time)
+        assert isinstance(ours.image, CardPicture) and ours.image.tensor.device.type == "cuda"
+        assert np.abs(np.asarray(ours.image).astype(int) - theirs.image).mean() < 3
+    late = next(iter(card.frames(13)))
+    assert np.abs(np.asarray(late.image).astype(int) - plain[13].image).mean() < 3
+
+
+def drawn(count: int) -> Any:
+    rows, columns = np.mgrid[:480, :640]
+    for at in range(count):
+        planes = [np.sin((columns + 5 * at) / (30 + 9 * k)) + np.cos((rows - 3 * at) / (40 + 7 * k)) for k in range(3)]
+        yield (np.stack(planes, 2) * 60 + 128).astype(np.uint8)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine.types import UInt8Array
@@ -29,6 +30,14 @@ def prepared(image: UInt8Array, size: tuple[int, int]) -> Tensor:
     if image.shape[:2] != size:
         pixels = cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
     return normalised(torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] / 255)
+
+
+def prepared_there(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """`prepared` for a uint8 (H, W, 3) on any device, up to rounding."""
+    planes = pixels.permute(2, 0, 1)[None].float()
+    if planes.shape[2:] != size:
+        planes = F.interpolate(planes, size=size, mode="bicubic", align_corners=False)
+    return normalised(planes / 255)
 
 
 def normalised(images: Tensor) -> Tensor:

@@ -31,6 +31,15 @@ def resize_image(image: UInt8Array, size: tuple[int, int]) -> UInt8Array:
     return np.asarray(resized, dtype=np.uint8)
 
 
+def resize_there(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """`resize_image` for a uint8 (H, W, 3) on any device -> uint8 (*size, 3); a value may differ by rounding, by 1."""
+    if pixels.shape[:2] == size:
+        return pixels
+    planes = pixels.permute(2, 0, 1)[None].float()
+    resized = F.interpolate(planes, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return resized[0].round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+
+
 def resize_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(H, W) of any integer or boolean kind -> the same at `size`, OpenCV's nearest neighbour."""
     if labels.shape == size:

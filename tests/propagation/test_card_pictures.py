@@ -1,0 +1,83 @@
+"""Trackers fed with pictures that lie on a device already see what they see in arrays, up to resizing's rounding."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmpm_toys import toy_frames, toy_masks, toy_tracker
+
+from engine.models.mavos.preprocess import prepared, prepared_there
+from engine.models.mmpm.preprocess import resize_image, resize_there
+from engine.propagation.factory import make_tracker
+from engine.propagation.job import Job, write_store
+from engine.propagation.prompts import PromptSet
+from engine.store import StoreReader
+from engine.types import Track, UInt8Array
+from engine.video import VideoWriter, open_video
+from engine.video.container import ContainerReader
+from engine.video.on_card import CardPicture
+
+
+def smooth(height: int, width: int) -> UInt8Array:
+    rows, columns = np.mgrid[:height, :width]
+    planes = [np.sin(rows / (5 + k)) + np.cos(columns / (7 + k)) for k in range(3)]
+    return (np.stack(planes, 2) * 60 + 128).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(30, 40), (61, 83), (120, 160), (97, 33), (60, 80)])
+def test_resizing_there_is_resizing_here(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for picture in (smooth(60, 80), rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)):
+        there = resize_there(torch.from_numpy(picture), size).numpy().astype(int)
+        assert np.abs(there - resize_image(picture, size)).max() <= 1
+        cubic = prepared_there(torch.from_numpy(picture), size)
+        torch.testing.assert_close(cubic, prepared(picture, size), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("model", ["xmem", "deva", "mavos", "bmvos", "mmpm-tiny"])
+def test_frames_of_every_tracker(model: str) -> None:
+    frames: Any = make_tracker(model, random_weights=True).tracker.frames  # type: ignore[attr-defined]
+    if model in ("xmem", "deva"):
+        frames.short_side = 48
+    if model == "bmvos":
+        frames.own_size = True
+    picture = smooth(60, 80)
+    with torch.inference_mode():
+        wanted, found = frames.encode(picture), frames.encode(CardPicture(torch.from_numpy(picture)))
+    assert found.size == wanted.size == (60, 80) and found.inner == wanted.inner
+    for ours, theirs in zip(tensors(found), tensors(wanted), strict=True):
+        scale = float(theirs.abs().max()) or 1.0
+        assert float((ours - theirs).abs().max()) <= (0.05 if model in ("mmpm-tiny", "mavos") else 1e-6) * scale
+
+
+def tensors(tree: Any) -> list[torch.Tensor]:
+    if isinstance(tree, torch.Tensor):
+        return [tree.float()]
+    return [leaf for part in tree for leaf in tensors(part)] if isinstance(tree, tuple | list) else []
+
+
+class OnDevice(ContainerReader):
+    """A video whose pictures lie on a device."""
+
+    def _frames(self, start: int, stop: int | None, step: int) -> Any:
+        for frame in super()._frames(start, stop, step):
+            object.__setattr__(frame, "image", CardPicture(torch.from_numpy(frame.image)))
+            yield frame
+
+
+def test_a_whole_run(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, 25, 96, 60) as writer:
+        for frame in toy_frames(8):
+            writer.write(frame.image)
+    masks = dict(enumerate(toy_masks(3), 1))
+    tracks = [Track(track, str(track)) for track in masks]
+    found = []
+    for reader in (open_video(path), OnDevice(path, str(path), "clip")):
+        output = tmp_path / f"{len(found)}.h5"
+        write_store(Job(reader, PromptSet(tracks, {0: masks}), toy_tracker(), "clip"), output)
+        with StoreReader(output) as store:
+            found.append([(r.frame, r.track, r.counts) for r in store.clip("clip").records()])
+    assert len(found[0]) == 24 and found[0] == found[1]  # the network's own size: nothing is resized
