@@ -1,8 +1,9 @@
 """Reading one frame near the same place, a few rows of places at a time, for inference on a CPU.
 
 Scores are the similarity minus d² / (2 reach²), d the distance of two places of one grid. As no similarity is above
-zero, rows so far away that even a perfect likeness would not count there are left out. Knows factors of the similarity
-(read.py) and values as rows; knows no networks.
+zero, rows so far away that even a perfect likeness would not count there are left out before scores are worked out, and
+rows that do not count indeed before values are read. Knows factors of the similarity (read.py) and values as rows;
+knows no networks.
 """
 
 import math
@@ -17,7 +18,8 @@ from engine.runtime.onednn import product
 
 _QUERIES = 256  # about as many a block
 _STEP = 4  # rows; windows of few sizes are tables that can be kept
-_LOST = {torch.bfloat16: 1e-3, torch.float32: 1e-6}  # most that what is left out could have counted, of 1
+# Most that what is left out of either could have counted, of 1.
+_LOST = {torch.bfloat16: 1e-3, torch.float32: 1e-6}
 
 
 def read_locally(
@@ -33,10 +35,21 @@ def read_locally(
         asked, told = slice(first * width, stop * width), slice(above * width, below * width)
         scores = product(queries[asked], memory[told])
         scores += _far(first - above, stop - first, below - above, width, reach, queries.dtype)
-        weights = scores.softmax(1).to(values.dtype)
+        weights, told = _counting(scores.softmax(1), told, width)
+        weights = weights.to(values.dtype)
         for track, result in zip(values, read, strict=True):
             result[asked] = product(weights, track[told].T)
     return read
+
+
+def _counting(weights: Tensor, told: slice, width: int) -> tuple[Tensor, slice]:
+    """Weights (Q, M) of the places `told` without the first and last rows of places that count for no query."""
+    most = weights.unflatten(1, (-1, width)).sum(2, dtype=torch.float32).amax(0).cumsum(0)
+    share, lost = most.tolist(), _LOST.get(weights.dtype, 1e-6) / 2
+    first = sum(before <= lost for before in share)
+    last = sum(share[-1] - before > lost for before in share) + 1
+    kept = slice(told.start + first * width, told.start + last * width)
+    return weights[:, first * width : last * width].contiguous(), kept
 
 
 def _bands(

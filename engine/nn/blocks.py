@@ -8,9 +8,9 @@ Names of parameters are those of the published checkpoints. There are no normali
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.nn.elementwise import rectified
 from engine.nn.packed import convolve
 
 
@@ -28,10 +28,15 @@ def beside_image(image: Tensor, per_object_features: Tensor) -> Tensor:
 
 def side_by_side(first: Tensor, second: Tensor) -> Tensor:
     """[first, second] on the channel axis of (B, n, C, H, W), in the first one's type and layout."""
-    one, other = first.flatten(0, 1), second.flatten(0, 1).to(first.dtype)
-    if one.is_contiguous(memory_format=torch.channels_last):
-        other = other.contiguous(memory_format=torch.channels_last)  # of two layouts it takes ten times as long
-    return torch.cat([one, other], 1).unflatten(0, first.shape[:2])
+    other = _laid_out_like(first, second.to(first.dtype))  # of two layouts it takes ten times as long
+    return torch.cat([first.flatten(0, 1), other.flatten(0, 1)], 1).unflatten(0, first.shape[:2])
+
+
+def _laid_out_like(first: Tensor, second: Tensor) -> Tensor:
+    """The second (B, n, C, h, w), channels last in memory where the first one's are."""
+    if not first.flatten(0, 1).is_contiguous(memory_format=torch.channels_last):
+        return second
+    return second.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, second.shape[:2])
 
 
 def mask_planes(masks: Tensor, others: Tensor | None, single_object: bool) -> Tensor:
@@ -59,7 +64,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         skip = self.downsample(x) if hasattr(self, "downsample") else x
-        return convolve(self.conv2, convolve(self.conv1, F.relu(x), relu=True), plus=skip)
+        return convolve(self.conv2, convolve(self.conv1, rectified(x), relu=True), plus=skip)
 
 
 class ChannelGate(nn.Module):
@@ -94,7 +99,8 @@ class SpatialGate(nn.Module):
         self.spatial = _SpatialConv()
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1)
+        wide = x.float()  # a CPU finds the largest of float32 in less than half the time of bfloat16
+        pooled = torch.cat([wide.amax(1, keepdim=True), wide.mean(1, keepdim=True)], 1)
         return x * self.spatial(pooled).sigmoid()
 
 
@@ -145,6 +151,9 @@ class HiddenGate(nn.Module):
         nn.init.xavier_normal_(self.transform.weight)
 
     def forward(self, a: Tensor, hidden: Tensor) -> Tensor:
+        hidden = _laid_out_like(a, hidden)
         gates = per_object(self.transform, side_by_side(a, hidden))
-        forget, update, _ = gates.sigmoid().chunk(3, 2)  # of all: a third too many cost less than a strided sigmoid
-        return forget * hidden * (1 - update) + update * gates.chunk(3, 2)[2].tanh()
+        forget, update, new = (part.to(hidden.dtype) for part in gates.chunk(3, 2))
+        candidate = 2 * (2 * new).sigmoid() - 1  # its tanh, for which a CPU takes ten times as long
+        update = update.sigmoid()
+        return forget.sigmoid() * hidden * (1 - update) + update * candidate

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.nn.packed_single import PackedSingle
 from engine.runtime.onednn import product, usable
 
 Replacement = Callable[[nn.Module, torch.dtype], nn.Module]
@@ -112,7 +113,7 @@ def _packed_module(
     if type(module) in replacements:
         return replacements[type(module)](module, dtype)
     if isinstance(module, nn.Conv2d):
-        return PackedConv.of(module, dtype)
+        return PackedSingle(module, dtype) if PackedSingle.fits(module) else PackedConv.of(module, dtype)
     if isinstance(module, nn.Linear):
         return PackedLinear(module, dtype)
     if isinstance(module, nn.Sequential) and len(module) == 2:

@@ -1,10 +1,10 @@
 """The fusion block for inference: what depends on the image alone is worked out once for any number of objects."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.nn.blocks import FusionBlock
+from engine.nn.elementwise import rectified
 from engine.nn.packed import PackedConv, packed
 
 
@@ -37,7 +37,7 @@ class PackedFusion(nn.Module):
     def forward(self, image: Tensor, objects: Tensor) -> Tensor:
         """image (B, C_image, H, W), objects (B, n, C_object, H, W) -> (B, n, outputs, H, W)."""
         own = objects.flatten(0, 1)
-        middle = self.conv1(F.relu(image), F.relu(own), relu=True)
+        middle = self.conv1(rectified(image), rectified(own), relu=True)
         if self.skip is None:
             skip = torch.cat([for_each(image, len(own)), own.to(image.dtype)], 1)
         else:

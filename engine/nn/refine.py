@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.nn.blocks import HiddenGate, ResidualBlock, per_object, side_by_side
+from engine.nn.elementwise import added
 
 
 def rise(x: Tensor, skip: Tensor, objects: int) -> Tensor:
     """x (B * n, C, h, w) brought to the skip's sides, plus the image's skip (B, C, H, W) for each of n objects."""
     risen = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-    return (risen.unflatten(0, (-1, objects)) + skip.unsqueeze(1)).flatten(0, 1)
+    return added(risen.unflatten(0, (-1, objects)), skip.unsqueeze(1)).flatten(0, 1)
 
 
 class UpBlock(nn.Module):

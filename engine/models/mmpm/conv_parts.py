@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from engine.models.mmpm.config import MMPMConfig
 from engine.nn.blocks import FusionBlock, HiddenGate, ResidualBlock, per_object, side_by_side
 from engine.nn.conv_encoder import Features
+from engine.nn.elementwise import added, rectified
 from engine.nn.packed import convolve
 from engine.nn.refine import rise
 
@@ -33,7 +34,7 @@ class ConvValueEncoder(nn.Module):
         weight = self.patch.weight
         rgb = F.conv2d(image.to(weight.dtype), weight[:, :3], self.patch.bias, stride=4)
         own = per_object(self._patch_masks, planes)
-        value = self.fuser(features.coarse, per_object(self._reduce, rgb.unsqueeze(1) + own))
+        value = self.fuser(features.coarse, per_object(self._reduce, added(own, rgb.unsqueeze(1))))
         return value, self.hidden_reinforce(value, hidden) if deep else hidden
 
     def _patch_masks(self, planes: Tensor) -> Tensor:
@@ -42,7 +43,7 @@ class ConvValueEncoder(nn.Module):
         return F.conv2d(planes.to(weight.dtype), weight[:, 3:], stride=4)
 
     def _reduce(self, x: Tensor) -> Tensor:
-        return self.mix(self.reduce(F.relu(x)))
+        return self.mix(self.reduce(rectified(x, fresh=True)))
 
 
 class ConvMaskDecoder(nn.Module):
@@ -71,7 +72,8 @@ class ConvMaskDecoder(nn.Module):
         new_hidden = self.hidden_update(fused, hidden) if update else None
         objects = fused.shape[1]
         f4, f2 = features.fine
-        x = self.refine4(rise(self.up4(F.relu(fused.flatten(0, 1))), self.skip4(f4), objects))
-        x = convolve(self.refine2, F.relu(rise(self.up2(F.relu(x)), self.skip2(f2), objects)), relu=True)
+        x = self.refine4(rise(self.up4(rectified(fused.flatten(0, 1))), self.skip4(f4), objects))
+        x = rise(self.up2(rectified(x, fresh=True)), self.skip2(f2), objects)
+        x = convolve(self.refine2, rectified(x, fresh=True), relu=True)
         logits = F.interpolate(self.pred(x).float(), scale_factor=2, mode="bilinear", align_corners=False)
         return logits.unflatten(0, (-1, objects)).squeeze(2), new_hidden
