@@ -40,25 +40,25 @@ def plain_aggregate(logits: Tensor) -> Tensor:
     return torch.log(both / (1 - both)).softmax(1)[:, 1:]
 
 
-def plain_input(picture: UInt8Array, side: int) -> Tensor:
-    """uint8 (H, W, 3) -> the light form's input."""
+def plain_input(picture: UInt8Array, side: int, square: bool = False) -> Tensor:
+    """uint8 (H, W, 3) -> the light form's input; the large one's is square."""
     inner = target_size(picture.shape[0], picture.shape[1], side)
     pixels = torch.from_numpy(np.array(resize_image(picture, inner))).permute(2, 0, 1).float()
-    return normalise(pad_to(pixels, padded_size(inner, side, False, 16))).unsqueeze(0)
+    return normalise(pad_to(pixels, padded_size(inner, side, square, 16))).unsqueeze(0)
 
 
-def plain_mask(mask: BoolArray, side: int) -> Tensor:
+def plain_mask(mask: BoolArray, side: int, square: bool = False) -> Tensor:
     """bool (H, W) -> (1, 1, H', W') in {0, 1}."""
     inner = target_size(mask.shape[0], mask.shape[1], side)
     small = torch.from_numpy(resize_masks(mask[None], inner)).float()
-    return pad_to(small, padded_size(inner, side, False, 16)).unsqueeze(0)
+    return pad_to(small, padded_size(inner, side, square, 16)).unsqueeze(0)
 
 
 def plain_output(soft: Tensor, size: tuple[int, int], side: int) -> BoolArray:
     """Probabilities (1, 1, H', W') -> bool (H, W)."""
     inner = target_size(*size, side)
     resized = F.interpolate(soft[..., : inner[0], : inner[1]], size=size, mode="bilinear", align_corners=False)
-    mask: BoolArray = (resized[0, 0] > 0.5).numpy()
+    mask: BoolArray = (resized[0, 0] > 0.5).cpu().numpy()
     return mask
 
 
@@ -107,7 +107,7 @@ class PlainTrack:
         height, width = value.shape[-2:]
         scores = plain_scores(key.key[0], key.shrinkage[0], query.key[0], query.selection[0])
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-        places = torch.stack([y.flatten(), x.flatten()], 1).float()
+        places = torch.stack([y.flatten(), x.flatten()], 1).float().to(scores.device)
         scores -= torch.cdist(places, places) ** 2 / (2 * self.network.reach.exp() ** 2)
         return (value.flatten(3)[0, 0] @ scores.softmax(0)).unflatten(1, (height, width))
 

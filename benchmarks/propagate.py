@@ -4,11 +4,13 @@
     python benchmarks/propagate.py clip [--tracks 1] [--frames 60] [--weights FILE] [--precision bf16] [--no-plain]
     python benchmarks/propagate.py flat [--png flat.png]
     python benchmarks/propagate.py tracks
+    python benchmarks/propagate.py card [--device cuda] [--models mmpm-tiny mmpm-vit-b] [--counts 1 30]
 
 parts: seconds of each part with ten remembered frames, and of a frame made of them (values every fifth frame). The
 plain side's cost for n tracks is n times its cost for one, for it runs once a track; ours is measured with one and with
 four tracks, and is a straight line in between and beyond. clip: a drawn video of 854x480 through mmpm-tiny, decoding
 and store included; both sides must agree. flat: small pictures, the cost of a frame early and late. tracks: its slope.
+card: all ways of running on a CUDA card, in one table (propagate_card.py).
 Random weights where none are given. CPU: process seconds of all threads; CUDA: wall seconds, synchronised.
 """
 
@@ -18,20 +20,20 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from drawn import drawn_image, drawn_mask, random_network
 from plain_mmpm import PlainTrack, plain_input, plain_mask, plain_output
+from propagate_card import card
 from torch import Tensor
 
 from engine.masks import rle
 from engine.memory.bank import TemporalMemory
 from engine.memory.decisions import SeededDecisions
-from engine.models.mmpm.config import CONFIGS
 from engine.models.mmpm.loading import load_mmpm
 from engine.models.mmpm.network import MMPM
 from engine.propagation.factory import mmpm_tracker
@@ -46,26 +48,6 @@ from engine.types import BoolArray, Frame, Track, UInt8Array
 from engine.video import VideoWriter, open_video
 
 MEMORY, INTERVAL, FEW = 10, 5, 4
-
-
-def drawn_image(index: int, height: int, width: int) -> UInt8Array:
-    """Coloured waves that drift; nothing in it is flat."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    waves = [np.sin((x + 3 * index) / (9 + 4 * c)) + np.cos((y - 2 * index) / (13 + 3 * c)) for c in range(3)]
-    return (np.stack(waves, 2) * 60 + 128).astype(np.uint8)
-
-
-def drawn_mask(index: int, track: int, height: int, width: int) -> BoolArray:
-    """A disc of a sixth of the height at a place of its own."""
-    y, x = np.mgrid[:height, :width]
-    centre_y, centre_x = height * (0.25 + 0.13 * (track % 5)), width * (0.2 + 0.1 * (track % 7)) + 3 * index
-    return (y - centre_y) ** 2 + (x - centre_x) ** 2 < (height / 6) ** 2
-
-
-def random_network(name: str, side: int | None = None) -> MMPM:
-    torch.manual_seed(0)
-    config = CONFIGS[name] if side is None else replace(CONFIGS[name], image_side=side)
-    return MMPM(config).eval()
 
 
 def seconds(work: Callable[[], Any], device: torch.device) -> float:
@@ -285,19 +267,29 @@ def straight(counts: list[int], found: list[float]) -> dict[str, Any]:
 def main() -> None:
     """Parse, run, print as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("parts", "clip", "flat", "tracks"))
+    parser.add_argument("what", choices=("parts", "clip", "flat", "tracks", "card"))
     parser.add_argument("--model", default="mmpm-vit-b")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--top-k", type=int, help="of ours")
     parser.add_argument("--plain-top-k", type=int, help="of the plain side; the published evaluation has none")
     parser.add_argument("--tracks", type=int, default=1)
-    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--frames", type=int, help="40; card: 56, so that the memory is full at the end")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--no-plain", dest="plain", action="store_false")
     parser.add_argument("--png")
+    about_card = parser.add_argument_group("card")
+    about_card.add_argument("--models", nargs="+", default=["mmpm-tiny", "mmpm-vit-b"], metavar="MODEL")
+    about_card.add_argument("--counts", nargs="+", type=int, default=[1, 30], metavar="TRACKS")
+    about_card.add_argument("--precisions", nargs="+", default=["fp32", "bf16"])
+    about_card.add_argument("--size", nargs=2, type=int, default=[480, 854], metavar=("HEIGHT", "WIDTH"))
+    about_card.add_argument("--side", type=int, help="of the network's input, weights are random then")
+    about_card.add_argument(
+        "--peak", type=float, help="the card's TFLOP/s in every precision, for cards not in the table"
+    )
     given = parser.parse_args()
-    what = {"parts": parts, "clip": clip, "flat": flat, "tracks": tracks}[given.what]
+    given.frames = given.frames or (56 if given.what == "card" else 40)
+    what = {"parts": parts, "clip": clip, "flat": flat, "tracks": tracks, "card": card}[given.what]
     print(json.dumps(what(given), indent=1))
 
 
