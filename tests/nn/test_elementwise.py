@@ -1,4 +1,4 @@
-"""Convolutions with one output against torch's own."""
+"""Convolutions with one output, and what is done to every number, against torch's own."""
 
 import pytest
 import torch
