@@ -36,7 +36,8 @@ def read_image(path: str | Path) -> UInt8Array:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=PICTURE_FORMATS) as image:
                 _check_size(path, *image.size)
-                return _to_rgb(path, ImageOps.exif_transpose(image))
+                ImageOps.exif_transpose(image, in_place=True)  # the other form copies what is upright already
+                return _to_rgb(path, image)
     except Image.DecompressionBombError as error:
         raise _too_large(path, str(error)) from error
     except FileNotFoundError as error:
@@ -65,7 +66,7 @@ def _to_rgb(path: Path, image: Image.Image) -> UInt8Array:
         raise VideoError(f"{path}: floating-point image", "export it with 8 or 16 bits a channel")
     if image.has_transparency_data:
         return over_black(np.asarray(image.convert("RGBA")))
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_deep_grey(path: Path, values: np.ndarray) -> UInt8Array:
