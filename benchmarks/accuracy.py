@@ -1,6 +1,6 @@
 """J, F and speed of models on a data set in DAVIS layout, first-frame mask given, same frames for all.
 
-    python benchmarks/accuracy.py DAVIS_ROOT [--model mmpm-tiny --model dis] [--set interval=5 ...] [--json]
+    python benchmarks/accuracy.py DAVIS_ROOT [--model mmpm-tiny --model dis] [--set interval=5 ...] [--precision auto]
 
 DAVIS_ROOT holds JPEGImages/480p/<video>/*.jpg and Annotations/480p/<video>/*.png. Scores are those of
 `mugvos evaluate --protocol davis` (first and last frame left out). CPU seconds are those of this process, decoding and
@@ -19,15 +19,16 @@ from engine.propagation.factory import make_tracker
 from engine.propagation.job import Job, write_store
 from engine.propagation.options import MMPMOptions
 from engine.propagation.prompts import parse_mask_prompt, read_prompts
-from engine.runtime.allocator import tune_allocator
+from engine.runtime import resolve_device, resolve_precision, tune_allocator
 from engine.store import merge_stores, open_source
 from engine.video import open_video
 
 
-def run_model(model: str, root: Path, options: MMPMOptions, folder: Path) -> dict[str, Any]:
+def run_model(model: str, root: Path, options: MMPMOptions, precision: str, folder: Path) -> dict[str, Any]:
     """Propagate every video and score the lot."""
     annotations = root / "Annotations" / "480p"
-    made = make_tracker(model, options=options)
+    device = resolve_device()
+    made = make_tracker(model, device, resolve_precision(precision, device, on_cpu=True), options)
     stores, frames = [], 0
     cpu, wall = time.process_time(), time.perf_counter()
     for video in sorted((root / "JPEGImages" / "480p").iterdir()):
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("root", type=Path)
     parser.add_argument("--model", action="append")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of MMPMOptions")
+    parser.add_argument("--precision", default="auto", help="as in mugvos propagate")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
@@ -64,7 +66,7 @@ def main() -> None:
     results = []
     for model in arguments.model or ["mmpm-tiny", "dis"]:
         with tempfile.TemporaryDirectory() as folder:
-            results.append(run_model(model, arguments.root, MMPMOptions(**chosen), Path(folder)))
+            results.append(run_model(model, arguments.root, MMPMOptions(**chosen), arguments.precision, Path(folder)))
         if not arguments.json:
             show(results[-1])
     if arguments.json:
