@@ -13,7 +13,7 @@ LEVELS = {
     "limits": 0,
     "types": 0,
     "names": 0,
-    "described": 1,
+    "descriptions": 1,
     "masks": 1,
     "video": 2,
     "store": 2,

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from engine.described import Count, read
+from engine.descriptions import Count, read
 
 WIDTH = 256
 KEY_WIDTH = 128

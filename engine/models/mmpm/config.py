@@ -7,7 +7,7 @@ parts and their roles, but encodes with convolutions, matches at stride 8 and re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.described import Count, Layers, Side, Stride, read
+from engine.descriptions import Count, Layers, Side, Stride, read
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ convolutional image encoder with features at stride 8 (docs/sam.md).
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from engine.described import Count, Layers, Side, Stride, read
+from engine.descriptions import Count, Layers, Side, Stride, read
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ at a size that learns on a CPU.
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
-from engine.described import Count, Layers, Side, read
+from engine.descriptions import Count, Layers, Side, read
 
 _Window = Annotated[int, range(1, 17)]
 
