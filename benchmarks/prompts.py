@@ -106,14 +106,15 @@ def main() -> None:
     arguments = parser.parse_args()
     tune_allocator()
     network, config = load_sam(find_weights(arguments.weights))
-    predictor, asker = SamPredictor(network), Asker(Prompter(network))
+    predictor = SamPredictor(network)
+    asker = Asker(Prompter(network)) if arguments.closer else None
     closer: list[float] = []
     scores: list[tuple[float, float, float]] = []
     cpu, pictures = time.process_time(), 0
     for path in sorted(arguments.folder.glob("*.npz"))[:: arguments.every]:
         image, masks = read_image(path.with_suffix(".jpg")), list(regions(path))
         scores += judge(predictor, image, masks)
-        closer += judge_closer(asker, image, masks) if arguments.closer else []
+        closer += [] if asker is None else judge_closer(asker, image, masks)
         pictures += 1
     table = np.array(scores)
     result = {
