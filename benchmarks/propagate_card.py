@@ -1,11 +1,11 @@
 """`propagate.py card`: propagation on a CUDA card, every way that it can be run, against the plain implementation.
 
-For each model, number of tracks, precision and way (eager, with and without frames sent ahead; compiled, CUDA graphs,
-both): frames a second of the last ten frames of a drawn clip, when the memory is full; the floating-point operations
-of a frame, counted in an eager run; what share of the card's peak that is, and of the rate at which the card multiplies
-large matrices here and now; J with the masks of the first run (eager, float32) as truth, where weights are trained. The
-plain side runs one track at a time, in the same precision. Decoding: frames a second by the processor and by the card.
-Also runs on a CPU, as a rehearsal.
+For each model, number of tracks, precision and way (eager, with and without frames sent ahead, with weights that are
+channels last; compiled, CUDA graphs, both): frames a second of the last ten frames of a drawn clip, when the memory is
+full; the floating-point operations of a frame, counted in an eager run; what share of the card's peak that is, and of
+the rate at which the card multiplies large matrices here and now; J with the masks of the first run (eager, float32) as
+truth, where weights are trained. The plain side runs one track at a time, in the same precision. Decoding: frames a
+second by the processor and by the card. Also runs on a CPU, as a rehearsal.
 """
 
 import argparse
@@ -46,6 +46,7 @@ MEASURED = 10  # frames at the end of a clip, two of the usual intervals between
 WAYS: dict[str, dict[str, bool]] = {
     "eager": {},
     "eager, nothing sent ahead": {"sent": False},
+    "eager, channels last": {"channels_last": True},
     "compiled": {"compile": True},
     "graphs": {"graphs": True},
     "compiled, graphs": {"compile": True, "graphs": True},
@@ -127,6 +128,7 @@ class Run:
         device: torch.device,
         dtype: torch.dtype,
         sent: bool = True,
+        channels_last: bool = False,
         **more: bool,
     ) -> None:
         self.notes: list[str] = []
@@ -136,7 +138,8 @@ class Run:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         options = MMPMOptions(deep_update="never", **more)
-        tracker = mmpm_tracker(network, device, dtype, options)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        tracker = mmpm_tracker(network.to(memory_format=layout), device, dtype, options)
         try:
             accelerate(tracker.frames, options, device, self.notes.append)
             self.seconds = timed(self._results(given, tracks, tracker, found), given.frames, device)

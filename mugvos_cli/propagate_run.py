@@ -3,7 +3,7 @@
 Knows the options and the console. The work is engine.propagation.job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,15 +71,18 @@ def run_masks(asked: MaskRequest) -> None:
     from engine.video import is_camera
 
     one_stdout(asked.output, asked.ndjson, asked.json)
+    refuse_profiled_graphs(asked.profile, asked.options)
     parsed = [prompt for text in asked.masks for prompt in parse_mask_prompt(text)]
     spots = parse_spots(asked.points, asked.boxes)
     live = asked.live or is_camera(asked.video)
     if live:
-        _check_first_frame([prompt.frame for prompt in parsed] + [spot.frame for spot in spots])
+        _check_first_frame([prompt.frame or 0 for prompt in parsed] + [spot.frame for spot in spots])
     models = _models(asked, bool(spots)) if live else None
     with _opened(asked) as reader:
         shape = reader.info.height, reader.info.width
-        prompts = read_prompts(parsed, shape, asked.binarize)
+        prompts = read_prompts(parsed, shape, asked.binarize, reader.info.name)
+        if live:
+            _check_first_frame(prompts.masks)
         models = models or _models(asked, bool(spots))
         if models.asker is not None:
             with _for_sam(asked, reader) as pictures:
@@ -164,6 +167,14 @@ def limit_memory_of(text: str | None, device: str) -> None:
     limit_memory(None if text is None else parse_size(text), resolve_device(device))
 
 
+def refuse_profiled_graphs(profile: Path | None, options: "MMPMOptions") -> None:
+    """A profile waits for the card around every part, on every thread; nothing may while a graph is recorded."""
+    from engine.errors import UsageError
+
+    if profile is not None and options.graphs:
+        raise UsageError("--profile waits for the card where --graphs must not be disturbed", "leave one of them out")
+
+
 @contextmanager
 def profiled(path: Path | None, device: str, tracker: Any) -> Iterator["Profile | None"]:
     """A profile of what follows, where one is wanted, and its table at the end."""
@@ -186,7 +197,7 @@ def profiled(path: Path | None, device: str, tracker: Any) -> Iterator["Profile 
     console.info(f"{path}: {profile.seconds:.2f} s in all; open it with chrome://tracing or ui.perfetto.dev")
 
 
-def _check_first_frame(frames: list[int]) -> None:
+def _check_first_frame(frames: Iterable[int]) -> None:
     from engine.errors import UsageError
 
     late = next((frame for frame in frames if frame), None)

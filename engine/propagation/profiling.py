@@ -12,6 +12,7 @@ from engine.models.sam.asking import Asker
 from engine.models.sam.prompting import Prompter
 from engine.propagation import loop, mavos, near
 from engine.runtime.profile import Profile
+from engine.runtime.upload import CardCopies
 from engine.store import SegmentedRun
 
 _FRAMES = (
@@ -35,6 +36,7 @@ _OWNERS = (
     (Asker, "ask", "mask decoder"),
     (dis.DISFlow, "__call__", "optical flow"),
     (raft.RAFTFlow, "__call__", "optical flow"),
+    (CardCopies, "begin", "frames to the card"),
     (rle, "record", "masks to runs"),
     (loop, "scored", "scores of masks"),
     (SegmentedRun, "append", "store"),

@@ -295,6 +295,7 @@ def test_models_around_sam(cli: Cli, small_sam: Path) -> None:
 REFUSED = [
     (("--graphs", "--device", "cpu", "--model", "mmpm-tiny"), "--graphs records CUDA graphs"),
     (("--decode", "cuda", "--device", "cpu"), "--decode cuda: frames would be decoded on a card and looked at on cpu"),
+    (("--graphs", "--profile", "trace.json"), "--profile waits for the card where --graphs must not be disturbed"),
     (("--decode", "gpu"), "is not one of auto, cpu, cuda"),
     (("--compile", *FAST), "--compile means nothing to dis"),
 ]

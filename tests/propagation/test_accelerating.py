@@ -5,16 +5,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mmpm_toys import SIZE, toy_frames, toy_masks, toy_tracker
+from mmpm_golden import golden_network
+from mmpm_toys import SIZE, toy_frames, toy_masks, toy_network, toy_tracker
 
 from engine.errors import UsageError
+from engine.propagation import mmpm_frames, stm_frames, xmem_frames
 from engine.propagation.accelerating import accelerate
 from engine.propagation.ahead import preparation
-from engine.propagation.factory import make_tracker
+from engine.propagation.factory import make_tracker, mmpm_tracker
+from engine.propagation.mmpm_frames import MMPMFrames
 from engine.propagation.options import MMPMOptions, deciding
 from engine.runtime.compiled import Compiled
 from engine.runtime.graphs import Graphed
+from engine.runtime.precision import autocast
 from engine.types import BoolArray, UInt8Array
+from engine.video.on_card import CardPicture
 
 CPU = torch.device("cpu")
 
@@ -88,11 +93,11 @@ def test_sixteen_bits_are_compiled_as_they_are() -> None:
     torch.testing.assert_close(found.features.coarse.float(), eager.features.coarse.float(), atol=0.02 * scale, rtol=0)
 
 
-@pytest.mark.parametrize("model", ["xmem", "deva", "mavos", "bmvos"])
-def test_other_trackers_share_it(model: str) -> None:
+@pytest.mark.parametrize("model", ["mmpm-tiny", "xmem", "deva", "mavos", "bmvos"])
+def test_every_tracker_compiles_it_and_takes_pictures_from_a_card(model: str) -> None:
     made = make_tracker(model, CPU, random_weights=True)
     frames: Any = made.tracker.frames  # type: ignore[attr-defined]
-    picture, counter = images(1, (48, 64))[0], Counter()
+    picture, counter = images(1, (32, 48))[0], Counter()
     if model in ("xmem", "deva"):
         frames.short_side = None
     if model == "bmvos":
@@ -104,7 +109,49 @@ def test_other_trackers_share_it(model: str) -> None:
             found = frames.encode(picture)
             for ours, theirs in zip(tensors(found), tensors(wanted), strict=True):
                 torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+        assert counter.compiled == 1
+        there = frames.encode(CardPicture(torch.from_numpy(picture)))
+    assert there.size == wanted.size == (32, 48) and there.inner == wanted.inner
+    resized_there = model in ("mmpm-tiny", "mavos")
+    for ours, theirs in zip(tensors(there), tensors(wanted), strict=True):
+        scale = float(theirs.abs().max()) or 1.0
+        assert float((ours - theirs).abs().max()) <= (0.05 if resized_there else 1e-4) * scale
+
+
+@pytest.fixture
+def as_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks as they were trained, under autocast: what a card runs, on the processor."""
+    for module in (mmpm_frames, stm_frames):
+        monkeypatch.setattr(module, "arithmetic", autocast)
+    monkeypatch.setattr(mmpm_frames, "packed_mmpm", lambda network, dtype: network.eval())
+    monkeypatch.setattr(xmem_frames, "packed_xmem", lambda network, dtype: network.eval())
+
+
+@pytest.mark.usefixtures("as_on_a_card")
+@pytest.mark.parametrize(("form", "precision"), [("vit", torch.bfloat16), ("conv", torch.float32)])
+def test_what_a_card_compiles(form: str, precision: torch.dtype) -> None:
+    network = golden_network() if form == "vit" else toy_network()
+    frames, counter = MMPMFrames(network, CPU, precision, 4, False), Counter()
+    with torch.inference_mode():
+        wanted = frames.encode(images(1)[0])
+        frames.look = Compiled(frames.look, counter)
+        for _ in range(2):
+            found = frames.encode(images(1)[0])
     assert counter.compiled == 1
+    for ours, theirs in zip(tensors(found), tensors(wanted), strict=True):
+        assert ours.dtype == theirs.dtype
+        torch.testing.assert_close(ours, theirs, atol=1e-4 if precision == torch.float32 else 0.05, rtol=1e-2)
+
+
+@pytest.mark.usefixtures("as_on_a_card")
+def test_sixteen_bits_as_a_card_has_them() -> None:
+    options = MMPMOptions(interval=2, memory_frames=4, top_k=12)
+    tracker: Any = mmpm_tracker(toy_network(), CPU, torch.bfloat16, options)
+    for found, wanted in zip(entering_and_leaving(tracker), entering_and_leaving(toy_tracker()), strict=True):
+        assert found.shape == wanted.shape and np.mean((found > 0.5) == (wanted > 0.5)) > 0.9
+    tracker = make_tracker("xmem", CPU, torch.bfloat16, random_weights=True).tracker
+    tracker.frames.short_side = None
+    assert [len(found) for found in entering_and_leaving(tracker, (32, 48))] == [1, 2, 7, 7, 3, 3, 3, 3]
 
 
 def tensors(tree: Any) -> list[torch.Tensor]:

@@ -10,7 +10,6 @@ from mmpm_toys import toy_frames, toy_masks, toy_tracker
 
 from engine.models.mavos.preprocess import prepared, prepared_there
 from engine.models.mmpm.preprocess import resize_image, resize_there
-from engine.propagation.factory import make_tracker
 from engine.propagation.job import Job, write_store
 from engine.propagation.prompts import PromptSet
 from engine.store import StoreReader
@@ -34,28 +33,6 @@ def test_resizing_there_is_resizing_here(size: tuple[int, int]) -> None:
         assert np.abs(there - resize_image(picture, size)).max() <= 1
         cubic = prepared_there(torch.from_numpy(picture), size)
         torch.testing.assert_close(cubic, prepared(picture, size), atol=0.02, rtol=0)
-
-
-@pytest.mark.parametrize("model", ["xmem", "deva", "mavos", "bmvos", "mmpm-tiny"])
-def test_frames_of_every_tracker(model: str) -> None:
-    frames: Any = make_tracker(model, random_weights=True).tracker.frames  # type: ignore[attr-defined]
-    if model in ("xmem", "deva"):
-        frames.short_side = 48
-    if model == "bmvos":
-        frames.own_size = True
-    picture = smooth(60, 80)
-    with torch.inference_mode():
-        wanted, found = frames.encode(picture), frames.encode(CardPicture(torch.from_numpy(picture)))
-    assert found.size == wanted.size == (60, 80) and found.inner == wanted.inner
-    for ours, theirs in zip(tensors(found), tensors(wanted), strict=True):
-        scale = float(theirs.abs().max()) or 1.0
-        assert float((ours - theirs).abs().max()) <= (0.05 if model in ("mmpm-tiny", "mavos") else 1e-6) * scale
-
-
-def tensors(tree: Any) -> list[torch.Tensor]:
-    if isinstance(tree, torch.Tensor):
-        return [tree.float()]
-    return [leaf for part in tree for leaf in tensors(part)] if isinstance(tree, tuple | list) else []
 
 
 class OnDevice(ContainerReader):

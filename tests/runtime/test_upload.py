@@ -43,7 +43,7 @@ def doubled(picture: UInt8Array) -> Tensor:
 
 def test_a_picture_that_was_begun_is_finished_and_any_other_is_sent_when_taken() -> None:
     card = FakeCard()
-    uploads = Uploads(CPU, doubled, card)
+    uploads = Uploads(CPU, doubled, copies=card)
     first, second, equal = picture(1), picture(2), picture(2)
     uploads.begin(first)
     uploads.begin(second)
@@ -56,7 +56,7 @@ def test_a_picture_that_was_begun_is_finished_and_any_other_is_sent_when_taken()
 
 def test_taking_a_picture_forgets_those_before_it() -> None:
     card = FakeCard()
-    uploads = Uploads(CPU, doubled, card)
+    uploads = Uploads(CPU, doubled, copies=card)
     pictures = [picture(k) for k in range(4)]
     for each in pictures:
         uploads.begin(each)
@@ -67,7 +67,7 @@ def test_taking_a_picture_forgets_those_before_it() -> None:
 
 
 def test_no_more_than_the_depth_is_held() -> None:
-    uploads = Uploads(CPU, doubled, FakeCard(), depth=2)
+    uploads = Uploads(CPU, doubled, copies=FakeCard(), depth=2)
     pictures = [picture(k) for k in range(5)]
     for each in pictures:
         uploads.begin(each)
@@ -83,7 +83,7 @@ def test_what_cannot_be_begun_is_sent_when_it_is_taken() -> None:
         def begin(self, host: Tensor) -> Begun:
             raise RuntimeError("no page-locked memory")
 
-    uploads = Uploads(CPU, doubled, Broken())
+    uploads = Uploads(CPU, doubled, copies=Broken())
     one = picture(3)
     uploads.begin(one)
     assert uploads.take(one).unique().tolist() == [6]
@@ -108,6 +108,6 @@ def test_a_picture_that_cannot_be_read_is_reported(fails: bool) -> None:
     def broken(picture: UInt8Array) -> Tensor:
         raise ValueError("no picture")
 
-    uploads = Uploads(CPU, broken, FakeCard())
+    uploads = Uploads(CPU, broken, copies=FakeCard())
     with pytest.raises(ValueError, match="no picture"):
         (uploads.begin if fails else uploads.take)(picture(0))
