@@ -1,8 +1,8 @@
 """From masks that a user names to masks by frame and track.
 
 `[NAME=]PATH[@FRAME]`: an image, or a folder of images or of track folders (the MUG-VOS layout, whose first image is
-taken). A file with one object makes one track, named after the file; a label map makes a track for each label. On later
-frames a known name corrects that track, a new one begins a track.
+taken), or a file with tracks (stored.py). An image with one object makes one track, named after the file; a label map
+makes a track for each label. On later frames a known name corrects that track, a new one begins a track.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 from engine.errors import MaskError
 from engine.masks import rle
 from engine.names import encoded, natural_key
+from engine.propagation.stored import is_stored, stored_masks
 from engine.store.formats.png import read_mask_image
 from engine.types import BoolArray, PointPrompt, Track
 from engine.video.stills import STILL_SUFFIXES
@@ -26,10 +27,13 @@ _ONE_OBJECT = 255
 
 @dataclass(frozen=True)
 class MaskPrompt:
-    """One mask file given on one frame (number); `name` where the user chose one."""
+    """One mask file given on one frame (number); `name` where the user chose one.
+
+    frame: None for a file with tracks means the first mask of each of them.
+    """
 
     path: Path
-    frame: int = 0
+    frame: int | None = 0
     name: str | None = None
 
 
@@ -97,33 +101,52 @@ def parse_mask_prompt(text: str) -> list[MaskPrompt]:
     if path.is_dir():
         if name is not None:
             raise MaskError(f"{text}: a folder makes several tracks, they cannot all be called {name}")
-        return [MaskPrompt(file, frame, called) for file, called in _in_folder(path)]
+        return [MaskPrompt(file, frame or 0, called) for file, called in _in_folder(path)]
     if not path.is_file():
         raise MaskError(f"{path}: no such mask file", "check the path given to --mask")
-    return [MaskPrompt(path, frame, name)]
+    return [MaskPrompt(path, frame if is_stored(path) else frame or 0, name)]
 
 
-def read_prompts(prompts: Sequence[MaskPrompt], size: tuple[int, int], binarize: bool = False) -> PromptSet:
-    """Read all mask files. size: (height, width) of the video, which every mask must have.
+def read_prompts(
+    prompts: Sequence[MaskPrompt], size: tuple[int, int], binarize: bool = False, video: str = ""
+) -> PromptSet:
+    """Read all mask files. size: (height, width) of the video, which every mask must have; video: its name.
 
     Raises MaskError naming the file: another size, empty, smoothed, colour, too many labels, a name given twice.
     """
     collected = PromptSet()
-    for prompt in sorted(prompts, key=lambda prompt: prompt.frame):
-        objects = read_mask_image(prompt.path, binarize)
-        _check_size(prompt.path, objects, size)
-        for label, mask in objects.items():
-            name = _track_name(prompt, label, len(objects) > 1, collected.named(prompt.frame))
-            collected.give(name, prompt.frame, mask, prompt.path, label)
+    for prompt in sorted(prompts, key=lambda prompt: prompt.frame or 0):
+        if is_stored(prompt.path):
+            _take_over(collected, prompt, size, video)
+        else:
+            _read_image(collected, prompt, size, binarize)
     return collected
 
 
-def _readings(text: str) -> Iterator[tuple[Path, int, str | None]]:
-    """(path, frame, name) in every way the text can be meant, the plainest first."""
+def _read_image(collected: PromptSet, prompt: MaskPrompt, size: tuple[int, int], binarize: bool) -> None:
+    """Every object of an image."""
+    objects, frame = read_mask_image(prompt.path, binarize), prompt.frame or 0
+    _check_size(prompt.path, objects, size)
+    for label, mask in objects.items():
+        name = _track_name(prompt, label, len(objects) > 1, collected.named(frame))
+        collected.give(name, frame, mask, prompt.path, label)
+
+
+def _take_over(collected: PromptSet, prompt: MaskPrompt, size: tuple[int, int], video: str) -> None:
+    """Every track of a file, by its own name, or by the chosen one and its own."""
+    found = stored_masks(prompt.path, video, prompt.frame)
+    _check_size(prompt.path, {one.track: one.mask for one in found}, size)
+    for one in found:
+        name = one.name if prompt.name is None else prompt.name if len(found) == 1 else f"{prompt.name}:{one.name}"
+        collected.give(name, one.frame, one.mask, prompt.path, one.track)
+
+
+def _readings(text: str) -> Iterator[tuple[Path, int | None, str | None]]:
+    """(path, frame where one is said, name) in every way the text can be meant, the plainest first."""
     for whole in (text, _FRAMED.fullmatch(text)):
         if whole is None:
             continue
-        rest, frame = (whole, 0) if isinstance(whole, str) else (whole["rest"], int(whole["frame"]))
+        rest, frame = (whole, None) if isinstance(whole, str) else (whole["rest"], int(whole["frame"]))
         yield _at_home(rest), frame, None
         if named := _NAMED.fullmatch(rest):
             yield _at_home(named["rest"]), frame, named["name"]
