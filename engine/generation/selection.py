@@ -45,10 +45,10 @@ class Comparison:
         """
         low, high = self._bounds(logits, carried)
         finalists = np.flatnonzero(high >= max(least, float(low.max(initial=-1.0))) - _ROUNDING)
-        extents = self._upsampler.extents(logits, self._threshold)
+        extents = self._upsampler.extents(logits[finalists], self._threshold)
         best: Choice | None = None
-        for index in finalists:
-            mask = self._upsampler.boxed(logits[index], self._threshold, extents[index])
+        for index, extent in zip(finalists, extents, strict=True):
+            mask = self._upsampler.boxed(logits[index], self._threshold, extent)
             self.upsampled += 1
             found = consistent_iou(mask, carried, self._consistent)
             if best is None or found > best.iou:

@@ -57,4 +57,14 @@ def products(x: Tensor, rows: Tensor) -> Tensor:
     """x (P, M, K) times the transposes of rows (P or 1, N, K) -> (P, M, N)."""
     if not usable(x) or x.dtype != rows.dtype:
         return x @ rows.transpose(1, 2)
+    if len(x) == 1:  # no copy of what may be large
+        return product(x[0], rows[0])[None]
     return torch.stack([product(one, own) for one, own in zip(x, rows.expand(len(x), -1, -1), strict=True)])
+
+
+def plus_products(base: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """base (P, M, N) plus the transposes of x (P, K, M) times y (P, K, N), in new memory; one type."""
+    if not usable(x) or x.dtype != torch.float32:  # torch gives bfloat16 to oneDNN itself
+        return torch.baddbmm(base, x.transpose(1, 2), y)
+    added = [product(one.T, own.T).add_(start) for one, own, start in zip(x, y, base, strict=True)]
+    return added[0][None] if len(added) == 1 else torch.stack(added)

@@ -104,6 +104,14 @@ def test_points_are_drawn_by_label_and_nearness() -> None:
     assert planes[6:].abs().max() == 0
 
 
+def test_positive_points_alone_fill_three_planes() -> None:
+    points = torch.tensor([[[19.5, 35.5], [59.5, 3.5]], [[3.0, 60.0], [40.0, 41.0]]], dtype=torch.float64)
+    encoder = drawing_encoder()
+    planes = encoder.planes((points, torch.ones(2, 2, dtype=torch.int)), None)
+    torch.testing.assert_close(encoder.near(points), planes[:, :3])
+    assert planes[:, 3:].abs().max() == 0
+
+
 def test_a_box_is_drawn_as_places_within_it() -> None:
     boxes = torch.tensor([[7.5, 15.5, 39.5, 47.5], [float("nan")] * 4])
     planes = drawing_encoder().planes(None, boxes)

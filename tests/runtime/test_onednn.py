@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.runtime.onednn import product
+from engine.runtime.onednn import plus_products, product, products
 
 
 @pytest.mark.parametrize("layout", ["rows", "transposed", "part of transposed", "strided"])
@@ -24,6 +24,22 @@ def test_product_of_any_layout(layout: str) -> None:
         half = product(x.bfloat16(), rows.bfloat16())
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), x @ rows.T, atol=0.2, rtol=0.02)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_of_many_leave_what_they_are_added_to(count: int, dtype: torch.dtype) -> None:
+    draw = torch.Generator().manual_seed(0)
+    base, x, y = (torch.randn(count, *size, generator=draw).to(dtype) for size in ((6, 5), (4, 6), (4, 5)))
+    before = base.clone()
+    close = {"atol": 0.1, "rtol": 0.02} if dtype == torch.bfloat16 else {"atol": 1e-5, "rtol": 1e-5}
+    with torch.inference_mode():
+        found, wanted = plus_products(base, x, y), base.float() + x.float().transpose(1, 2) @ y.float()
+        torch.testing.assert_close(found.float(), wanted, **close)
+        rows = y.transpose(1, 2)
+        found, wanted = products(x.transpose(1, 2), rows), x.float().transpose(1, 2) @ y.float()
+        torch.testing.assert_close(found.float(), wanted, **close)
+    assert torch.equal(base, before)
 
 
 def test_gradients_flow_where_they_are_wanted() -> None:

@@ -5,8 +5,6 @@ trained for an hour learns it far sooner when every position is also told how ne
 it lies (docs/sam.md). The tokens stay as they are; the planes travel beside the dense embedding, to DrawnMaskDecoder.
 """
 
-from typing import Any
-
 import torch
 from segment_anything.modeling import PromptEncoder
 from torch import Tensor
@@ -62,27 +60,48 @@ class DrawnPromptEncoder(PromptEncoder):
         height, width = self.image_embedding_size
         count = len(boxes) if boxes is not None else len(points[0]) if points is not None else 1
         planes = weight.new_zeros(count, PLANES, height, width)
-        x = (torch.arange(width, device=weight.device) + 0.5) / width
-        y = (torch.arange(height, device=weight.device) + 0.5) / height
-        scale = 1 / weight.new_tensor(self.input_image_size[::-1])
+        x, y, scale = self._grid()
         if points is not None:
             planes[:, :-4] = _nearness((points[0] + 0.5) * scale, points[1], x, y)
         if boxes is not None:
             planes[:, -4:] = _inside((boxes + 0.5) * scale.repeat(2), x, y)
         return planes
 
+    def near(self, points: Tensor) -> Tensor:
+        """The planes that positive points (P, n, 2) fill, where nothing else is asked: (P, 3, h, w)."""
+        x, y, scale = self._grid()
+        placed = ((points + 0.5) * scale).to(x.dtype)
+        return torch.stack(_reached(_squared(placed, x, y).amin(1)), 1)
+
+    def _grid(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions across and down, in 0..1, and what makes pixels of the input such."""
+        weight = self.no_mask_embed.weight
+        height, width = self.image_embedding_size
+        x = (torch.arange(width, device=weight.device) + 0.5) / width
+        y = (torch.arange(height, device=weight.device) + 0.5) / height
+        return x, y, 1 / weight.new_tensor(self.input_image_size[::-1])
+
 
 def _nearness(points: Tensor, labels: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Gaussians around points (P, n, 2) in 0..1, the nearest point counts: (P, 6, h, w)."""
-    across = (x - points[..., :1]).square()[:, :, None, :]
-    down = (y - points[..., 1:]).square()[:, :, :, None]
-    squared = across + down
-    planes: list[Any] = []
+    squared = _squared(points, x, y)
+    planes: list[Tensor] = []
     for label in (1, 0):
         of_label = (labels == label)[:, :, None, None]
-        nearest = torch.where(of_label, squared, torch.inf).amin(1)
-        planes += [torch.exp(-nearest / (2 * reach**2)) for reach in REACHES]
+        planes += _reached(torch.where(of_label, squared, torch.inf).amin(1))
     return torch.stack(planes, 1)
+
+
+def _squared(points: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Squared distances of every position from points (P, n, 2): (P, n, h, w)."""
+    across = (x - points[..., :1]).square()[:, :, None, :]
+    down = (y - points[..., 1:]).square()[:, :, :, None]
+    return across + down
+
+
+def _reached(nearest: Tensor) -> list[Tensor]:
+    """How near, by each reach, for squared distances of the nearest point."""
+    return [torch.exp(-nearest / (2 * reach**2)) for reach in REACHES]
 
 
 def _inside(boxes: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ lies, which a transformer without pretraining on a billion masks hardly learns (
 from torch import Tensor, nn
 
 from engine.nn.conv_encoder import NormBlock, resized
-from engine.nn.packed import convolve
 
 
 class PromptedNet(nn.Module):
@@ -29,4 +28,5 @@ class PromptedNet(nn.Module):
         x8 = self.enter(x)
         x16 = self.down16(x8)
         x16 = self.up16(x16 + resized(self.top32(self.down32(x16)), x16))
-        return self.up8(convolve(self.top16, resized(x16, x8), plus=x8))
+        # A 1x1 convolution and what resizes bilinearly may change places, and there are fewer positions before.
+        return self.up8(x8 + resized(self.top16(x16), x8))

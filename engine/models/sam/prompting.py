@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from segment_anything.modeling import Sam
 from torch import Tensor
 
@@ -99,7 +100,7 @@ class Prompter:
         with autocast(self.device, self._autocast):
             if isinstance(side, DrawnSide):
                 assert isinstance(decoder, SharedDrawnDecoder)
-                logits, scores = decoder.answer(side, encoder.tokens(asked), encoder.planes(asked, None))
+                logits, scores = decoder.answer(side, encoder.tokens(asked), encoder.near(filled))
             else:
                 logits, scores = decoder(side, encoder(points=asked, boxes=None, masks=None)[0])
         return logits[:wanted].float(), scores[:wanted].float()
@@ -110,8 +111,17 @@ def stability(logits: Tensor, threshold: float, offset: float = 1.0) -> FloatArr
 
     logits: (..., rows, columns). NaN where nothing lies above the lower cut.
     """
-    inner = (logits > threshold + offset).flatten(-2).sum(-1).cpu().numpy()
-    outer = (logits > threshold - offset).flatten(-2).sum(-1).cpu().numpy()
+    inner, outer = _above(logits, threshold + offset), _above(logits, threshold - offset)
     with np.errstate(invalid="ignore", divide="ignore"):
         scores: FloatArray = inner.astype(np.float64) / outer
     return scores
+
+
+def _above(logits: Tensor, threshold: float) -> NDArray[np.int64]:
+    """How many numbers of each map of (..., rows, columns) lie above the threshold: (...,)."""
+    above = (logits > threshold).flatten(-2)
+    if above.device.type != "cpu":
+        return above.sum(-1).cpu().numpy()
+    flat = above.reshape(-1, above.shape[-1]).numpy()  # numpy counts bytes, torch adds up as many 64-bit numbers
+    counts = np.array([np.count_nonzero(row) for row in flat], np.int64)
+    return counts.reshape(above.shape[:-1])

@@ -7,6 +7,7 @@ norms need no copies.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,15 @@ import torch.nn.functional as F
 from segment_anything.modeling import MaskDecoder
 from torch import Tensor
 
-from engine.models.sam.two_way import in_heads, read_image, spread_heads, two_way_layer, write_image
+from engine.models.sam.two_way import (
+    in_heads,
+    pieces_of,
+    read_images,
+    spread_heads,
+    two_way_layer,
+    values_written,
+    write_image,
+)
 from engine.runtime.onednn import product, products
 
 
@@ -58,9 +67,9 @@ class SharedDecoder:
     def __call__(self, image: ImageSide, sparse: Tensor) -> tuple[Tensor, Tensor]:
         """Sparse embeddings (P, t, C) of P prompts -> logits of three masks (P, 3, 4h, 4w), predicted IoU (P, 3)."""
         tokens = self.tokens(sparse)
-        queries, keys = self._first_layer(image, tokens)
-        states, keys, scores = self.attended(self._layers[1:], queries, keys, tokens, image.position)
-        return self._masks(keys, states, image.size), scores
+        queries, images = self._first_layer(image, tokens)
+        states, images, scores = self.attended(self._layers[1:], queries, images, tokens, image.position)
+        return self._masks(images, states, image.size), scores
 
     def tokens(self, sparse: Tensor) -> Tensor:
         """The decoder's own tokens before those of the prompts (P, t, C)."""
@@ -68,50 +77,56 @@ class SharedDecoder:
         return torch.cat([output.expand(len(sparse), -1, -1), sparse], 1).to(self._dtype)
 
     def attended(
-        self, layers: list[Any], queries: Tensor, keys: Tensor, tokens: Tensor, position: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The rest of the transformer: states of the three mask tokens (P, 3, C), image sides (P, n, C), predicted IoU
-        (P, 3)."""
+        self, layers: list[Any], queries: Tensor, images: Sequence[Tensor], tokens: Tensor, position: Tensor
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """The rest of the transformer: states of the three mask tokens (P, 3, C), image sides in pieces (p, n, C),
+        predicted IoU (P, 3)."""
+        pieces = list(images)
         for layer in layers:
-            queries, keys = two_way_layer(layer, queries, keys, tokens, position)
+            queries, pieces = two_way_layer(layer, queries, pieces, tokens, position)
         transformer = self._decoder.transformer
-        read = read_image(transformer.final_attn_token_to_image, queries + tokens, keys + position, keys)
-        queries = transformer.norm_final_attn(queries + read)
-        scores = self._decoder.iou_prediction_head(queries[:, 0])[:, 1:]
-        return queries[:, 2 : 1 + self._decoder.num_mask_tokens], keys, scores
+        # Of the last reading only the quality token and those of the three masks are looked at; the single mask's lies
+        # between them.
+        asked = [0, *range(2, 1 + self._decoder.num_mask_tokens)]
+        queries = queries[:, asked]
+        read = read_images(transformer.final_attn_token_to_image, queries + tokens[:, asked], pieces, position)
+        states = transformer.norm_final_attn(queries + read)
+        scores = self._decoder.iou_prediction_head(states[:, 0])[:, 1:]
+        return states[:, 1:], pieces, scores
 
     def weights(self, states: Tensor) -> Tensor:
         """What the three mask tokens (P, 3, C) say of the upscaled channels: (P, 3, C / 8)."""
         networks = self._decoder.output_hypernetworks_mlps[1:]
         return torch.stack([network(state) for network, state in zip(networks, states.unbind(1), strict=True)], 1)
 
-    def _first_layer(self, image: ImageSide, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    def _first_layer(self, image: ImageSide, tokens: Tensor) -> tuple[Tensor, list[Tensor]]:
         layer = self._layers[0]
         queries = layer.norm1(layer.self_attn(q=tokens, k=tokens, v=tokens))
         queries = layer.norm2(queries + _read_shared(layer.cross_attn_token_to_image, queries + tokens, image))
         queries = layer.norm3(queries + layer.mlp(queries))
         attention = layer.cross_attn_image_to_token
-        scale = 1 / math.sqrt(attention.internal_dim // attention.num_heads)
-        known = spread_heads(attention.k_proj(queries + tokens), attention.num_heads) * scale
-        scores = products(known, image.first_queries[None])
-        keys = image.keys.expand(len(tokens), -1, -1)
-        return queries, layer.norm4(write_image(attention, scores, queries, keys, shared=True))
+        heads = attention.num_heads
+        scale = 1 / math.sqrt(attention.internal_dim // heads)
+        known = spread_heads(attention.k_proj(queries + tokens), heads) * scale
+        images = []
+        for asking, written in zip(pieces_of(known), pieces_of(values_written(attention, queries)), strict=True):
+            scores = products(asking, image.first_queries[None])
+            images.append(layer.norm4(write_image(scores, written, image.keys.expand(len(asking), -1, -1), heads)))
+        return queries, images
 
-    def _masks(self, keys: Tensor, states: Tensor, size: tuple[int, int]) -> Tensor:
-        """Upscaled image side times the weights that each of the three mask tokens (P, 3, C) gives."""
+    def _masks(self, images: Sequence[Tensor], states: Tensor, size: tuple[int, int]) -> Tensor:
+        """Upscaled image sides (p, n, C) times the weights that each of the three mask tokens (P, 3, C) gives."""
         weights = self.weights(states)
-        prompts, (height, width) = len(keys), size
-        # Upscaling multiplies a position's numbers by eight: on a CPU one prompt at a time stays in the cache.
-        pieces = 1 if keys.device.type == "cpu" else prompts
+        (height, width), counts = size, [len(keys) for keys in images]
         logits = torch.cat(
             [
-                products(w, self._upscale(k).flatten(1, 2).to(w.dtype))
-                for k, w in zip(keys.split(pieces), weights.split(pieces), strict=True)
+                products(w, self._upscale(keys).flatten(1, 2).to(w.dtype))
+                for keys, w in zip(images, weights.split(counts), strict=True)
             ]
         )
         # (P, masks, y, x, y2, x2, y4, x4) -> (P, masks, y y2 y4, x x2 x4)
-        placed = logits.view(prompts, -1, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
-        return placed.reshape(prompts, -1, 4 * height, 4 * width)
+        placed = logits.view(len(states), -1, height, width, 2, 2, 2, 2).permute(0, 1, 2, 4, 6, 3, 5, 7)
+        return placed.reshape(len(states), -1, 4 * height, 4 * width)
 
     def _upscale(self, keys: Tensor) -> Tensor:
         """(P, n, C) -> (P, n, 16, C / 8): each position's four by four pixels, halved twice."""

@@ -1,24 +1,32 @@
 """sam-tiny's mask decoder for many prompts on one picture: the same function as DrawnMaskDecoder's, in less work.
 
 Every prompt has an image side of its own, so the transformer shares nothing; what is shared is the picture's share of
-the U-Net's input, the keys that prototypes are compared with, and the fine features. Masks are upscaled only where the
-picture is: the square input of a picture that is not square is padding for the rest, and no convolution behind the
-transformer reaches far. Channels come last throughout.
+the U-Net's input, the keys that prototypes are compared with, and the fine features. Prompts are positive points, so
+that most planes and prototypes are zeros, which nothing is spent on. Masks are upscaled only where the picture is: the
+square input of a picture that is not square is padding for the rest, and no convolution behind the transformer reaches
+far. Channels come last throughout.
 """
 
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from engine.models.sam.drawn_decoder import DrawnMaskDecoder, Seen
+from engine.models.sam.drawn_decoder import GROUPS, DrawnMaskDecoder
+from engine.models.sam.prompt_encoder import PLANES, REACHES
 from engine.models.sam.shared_decoder import SharedDecoder, normalised
-from engine.runtime.onednn import products
+from engine.models.sam.two_way import pieces_of
+from engine.nn.packed import PackedConv
+from engine.runtime.onednn import product, products
 
 NOTHING = -100.0
 """The logit of padding."""
 
 _MARGIN = 1  # positions beyond the picture that the two convolutions at half the stride can see
+_PROTOTYPES = 2  # of positive points: under them and around them
+_READ = [*range(len(REACHES)), *range(PLANES, PLANES + _PROTOTYPES * GROUPS)]
+"""The planes and cosines that positive points fill."""
 
 
 class DrawnSide(NamedTuple):
@@ -27,7 +35,9 @@ class DrawnSide(NamedTuple):
     size: tuple[int, int]
     covered: tuple[int, int]
     position: Tensor  # (n, C)
-    seen: Seen
+    image: Tensor  # (n, C)
+    entered: Tensor  # (1, C', h, w): what the picture brings into the U-Net
+    keys: Tensor  # (GROUPS * c, n), of each group of length one
     fine: Tensor  # (1, C / 4, 2 rows, 2 columns), rows and columns with the margin
 
 
@@ -36,6 +46,13 @@ class SharedDrawnDecoder(SharedDecoder):
 
     _decoder: DrawnMaskDecoder
 
+    def __init__(self, decoder: DrawnMaskDecoder, dtype: torch.dtype = torch.float32) -> None:
+        """See SharedDecoder."""
+        super().__init__(decoder, dtype)
+        drawn, bias = decoder.drawn.weight, decoder.drawn.bias
+        like = nn.Conv2d(len(_READ), len(drawn), 3, padding=1, device="meta")
+        self._drawn = PackedConv(drawn[:, _READ], bias, like, drawn.dtype)
+
     def drawn_side(
         self, embedding: Tensor, no_mask: Tensor, dense_position: Tensor, covered: tuple[int, int]
     ) -> DrawnSide:
@@ -43,31 +60,47 @@ class SharedDrawnDecoder(SharedDecoder):
         coarse, fine = self._decoder.split(embedding)
         height, width = (int(length) for length in coarse.shape[2:])
         rows, columns = min(covered[0] + _MARGIN, height), min(covered[1] + _MARGIN, width)
+        seen = self._decoder.seen_with(coarse, no_mask.view(1, -1, 1, 1))
         return DrawnSide(
             (height, width),
             covered,
             dense_position[0].flatten(1).T.to(self._dtype).contiguous(),
-            self._decoder.seen_with(coarse, no_mask.view(1, -1, 1, 1)),
+            seen.image[0].flatten(1).T.to(self._dtype).contiguous(),
+            seen.entered.contiguous(memory_format=torch.channels_last),
+            seen.keys[0].flatten(0, 1).contiguous(),
             fine[:, :, : 2 * rows, : 2 * columns].contiguous(memory_format=torch.channels_last),
         )
 
-    def answer(self, side: DrawnSide, sparse: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Sparse embeddings (P, t, C), planes (P, PLANES, h, w) -> logits (P, 3, 4h, 4w), predicted IoU (P, 3)."""
+    def answer(self, side: DrawnSide, sparse: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+        """Sparse embeddings (P, t, C), planes of positive points (P, 3, h, w) -> logits (P, 3, 4h, 4w), predicted IoU
+        (P, 3)."""
         tokens = self.tokens(sparse)
-        keys = self._decoder.source_of(side.seen, planes).flatten(2).transpose(1, 2).to(side.position.dtype)
-        states, keys, scores = self.attended(self._layers, tokens, keys, tokens, side.position)
+        states, images, scores = self.attended(self._layers, tokens, self._images(side, near), tokens, side.position)
         weights = self.weights(states)
-        logits = torch.full((len(keys), 3, *(4 * length for length in side.size)), NOTHING, device=keys.device)
-        # Upscaling multiplies a position's numbers by eight: on a CPU one prompt at a time stays in the cache.
-        pieces = 1 if keys.device.type == "cpu" else len(keys)
-        for start in range(0, len(keys), pieces):
-            part = slice(start, start + pieces)
-            found = self._masks_of(keys[part].unflatten(1, side.size), weights[part], side)
-            logits[part, :, : found.shape[2], : found.shape[3]] = found
+        logits = torch.full((len(weights), 3, *(4 * length for length in side.size)), NOTHING, device=weights.device)
+        # (P, masks, y, y4, x, x4)
+        rows, columns = side.covered
+        places = logits[:, :, : 4 * rows, : 4 * columns].unflatten(3, (-1, 2)).unflatten(2, (-1, 2))
+        start = 0
+        for part in images:
+            stop = start + len(part)
+            places[start:stop] = self._masks_of(part.unflatten(1, side.size), weights[start:stop], side)
+            start = stop
         return logits, scores
 
+    def _images(self, side: DrawnSide, near: Tensor) -> list[Tensor]:
+        """The image sides of P prompts in pieces (p, n, C): DrawnMaskDecoder.source for positive points."""
+        drawn = torch.cat([near, _likeness(side, near)], 1)
+        prompted = self._decoder.prompted(self._drawn(drawn).add_(side.entered).relu_())
+        added = self._decoder.added
+        rows, bias = added.weight.flatten(1), added.bias
+        return [
+            product(part, rows, bias).to(self._dtype).add_(side.image)
+            for part in pieces_of(prompted.flatten(2).transpose(1, 2))
+        ]
+
     def _masks_of(self, keys: Tensor, weights: Tensor, side: DrawnSide) -> Tensor:
-        """Logits where the picture is: keys (P, h, w, C), weights (P, 3, C / 8) -> (P, 3, 4 rows, 4 columns)."""
+        """Logits where the picture is: keys (P, h, w, C), weights (P, 3, C / 8) -> (P, 3, 2 rows, 2, 2 columns, 2)."""
         rows, columns = (length // 2 for length in side.fine.shape[2:])
         small = self._activation(normalised(self._norm, self._double(keys[:, :rows, :columns])))
         # (P, y, x, y2 x2, C) -> (P, C, y y2, x x2), channels last
@@ -75,7 +108,21 @@ class SharedDrawnDecoder(SharedDecoder):
         refined = self._decoder.refine(plane + side.fine.to(plane.dtype))
         rows, columns = (2 * length for length in side.covered)
         pixels = self._last_activation(self._double_again(refined[:, :, :rows, :columns].permute(0, 2, 3, 1)))
-        logits = products(weights, pixels.flatten(1, 3).to(weights.dtype))
-        # (P, masks, y, x, y2, x2) -> (P, masks, y y2, x x2)
-        placed = logits.view(len(keys), -1, rows, columns, 2, 2).transpose(3, 4)
-        return placed.reshape(len(keys), -1, 2 * rows, 2 * columns)
+        # Every position has four pixels: four times as many weights, each for one of them, in one product.
+        apart = torch.einsum("pmc,ab->pmabc", weights, torch.eye(4, device=weights.device, dtype=weights.dtype))
+        logits = products(apart.flatten(3).flatten(1, 2), pixels.flatten(3).flatten(1, 2).to(weights.dtype))
+        # (P, masks y2 x2, y x) -> (P, masks, y, y2, x, x2)
+        placed = logits.unflatten(2, (rows, columns)).unflatten(1, (-1, 2, 2))
+        return placed.permute(0, 1, 4, 2, 5, 3)
+
+
+def _likeness(side: DrawnSide, near: Tensor) -> Tensor:
+    """DrawnMaskDecoder.likeness of positive points alone: (P, 2 * GROUPS, h, w)."""
+    weight = near[:, :_PROTOTYPES].flatten(2)
+    there = weight.sum(2) > 1e-6
+    weight = weight / weight.sum(2, keepdim=True).clamp(min=1e-6)
+    prototypes = F.normalize(product(weight, side.keys).unflatten(2, (GROUPS, -1)), dim=3)
+    # Each group of channels is compared with itself only: zeros for the others.
+    apart = prototypes.unsqueeze(3) * torch.eye(GROUPS, device=near.device).view(GROUPS, GROUPS, 1)
+    cosines = product(apart.flatten(3), side.keys.T).unflatten(3, near.shape[2:])
+    return (cosines * there[:, :, None, None, None]).flatten(1, 2)

@@ -3,64 +3,88 @@
 The same functions as segment-anything's layers, which lend their weights, in less work: projections of the image side
 are moved over to the tokens, q·(W k) = (Wᵀq)·k, values are projected after they were summed up, and the residual of the
 image side rides along in the product that makes it. Channels come last.
+
+Image sides come in pieces (p, n, C) of one or more prompts, in the order of the prompts: on a CPU one prompt at a time
+stays in the cache, and nothing large has to be put together.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from engine.runtime.onednn import products
+from engine.runtime.onednn import plus_products, products, usable
 
 
-def two_way_layer(layer: Any, queries: Tensor, keys: Tensor, tokens: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+def pieces_of(keys: Tensor) -> list[Tensor]:
+    """Image sides (P, n, C) as they are worked on: prompt by prompt on a CPU, together elsewhere."""
+    return list(keys.split(1 if usable(keys) else max(len(keys), 1)))
+
+
+def two_way_layer(
+    layer: Any, queries: Tensor, images: Sequence[Tensor], tokens: Tensor, position: Tensor
+) -> tuple[Tensor, list[Tensor]]:
     """A two-way layer whose image side belongs to the prompt. The first one takes the tokens as they are.
 
-    queries, tokens (P, T, C), keys (P, n, C), position (n, C) -> new queries and keys.
+    queries, tokens (P, T, C), images: pieces (p, n, C), position (n, C) -> new queries and pieces.
     """
     if layer.skip_first_layer_pe:
         queries = layer.norm1(layer.self_attn(q=queries, k=queries, v=queries))
     else:
         placed_queries = queries + tokens
         queries = layer.norm1(queries + layer.self_attn(q=placed_queries, k=placed_queries, v=queries))
-    placed = keys + position
-    queries = layer.norm2(queries + read_image(layer.cross_attn_token_to_image, queries + tokens, placed, keys))
+    queries = layer.norm2(queries + read_images(layer.cross_attn_token_to_image, queries + tokens, images, position))
     queries = layer.norm3(queries + layer.mlp(queries))
     attention = layer.cross_attn_image_to_token
     heads, width = attention.num_heads, attention.internal_dim // attention.num_heads
     spread = spread_heads(attention.k_proj(queries + tokens), heads) / math.sqrt(width)
-    scores = products(spread @ attention.q_proj.weight, placed)
-    scores += (spread @ attention.q_proj.bias)[..., None]
-    return queries, layer.norm4(write_image(attention, scores, queries, keys))
+    asking, bias = spread @ attention.q_proj.weight, (spread @ attention.q_proj.bias)[..., None]
+    written = values_written(attention, queries)
+    pieces = []
+    for part, keys in _parts(images):
+        scores = products(asking[part], keys + position).add_(bias[part])
+        pieces.append(layer.norm4(write_image(scores, written[part], keys, heads)))
+    return queries, pieces
 
 
-def read_image(attention: Any, queries: Tensor, placed: Tensor, keys: Tensor) -> Tensor:
-    """Tokens (P, T, C) read their own image side: `placed` (P, n, C) are keys with position, `keys` the values."""
+def read_images(attention: Any, queries: Tensor, images: Sequence[Tensor], position: Tensor) -> Tensor:
+    """Tokens (P, T, C) read their own image side: pieces (p, n, C), as keys with position (n, C), and as values."""
     heads, width = attention.num_heads, attention.internal_dim // attention.num_heads
     # The bias of k_proj adds one number to all scores of a token, which softmax takes out again.
     q = (spread_heads(attention.q_proj(queries), heads) / math.sqrt(width)) @ attention.k_proj.weight
-    read = products(torch.softmax(products(q, placed), -1), keys.transpose(1, 2))
+    reads = []
+    for part, keys in _parts(images):
+        looked = torch.softmax(products(q[part], keys + position), -1)
+        reads.append(products(looked, keys.transpose(1, 2)))
     prompts, count, _ = queries.shape
     weights = attention.v_proj.weight.view(heads, width, -1)
-    values = torch.einsum("phtc,hdc->pthd", read.view(prompts, heads, count, -1), weights)
+    values = torch.einsum("phtc,hdc->pthd", torch.cat(reads).view(prompts, heads, count, -1), weights)
     return attention.out_proj(values.flatten(2) + attention.v_proj.bias)
 
 
-def write_image(attention: Any, scores: Tensor, values: Tensor, keys: Tensor, shared: bool = False) -> Tensor:
-    """Positions read the tokens: scores (P, H * T, n), token values (P, T, C), keys (P, n, C) -> keys + that.
-
-    Keys that are not shared by all prompts of a picture are overwritten.
-    """
+def values_written(attention: Any, queries: Tensor) -> Tensor:
+    """What tokens (P, T, C) write into positions that look at them, head by head: (P, H * T, C)."""
     heads = attention.num_heads
-    prompts, count, channels = values.shape
-    weights = torch.softmax(scores.view(prompts, heads, count, -1), 2).flatten(1, 2)
-    v = in_heads(attention.v_proj(values), heads)
-    out = attention.out_proj.weight.view(channels, heads, -1)
+    out = attention.out_proj.weight.view(queries.shape[2], heads, -1)
     # The weights of a head sum to one, so each head may carry its share of the bias.
-    written = torch.einsum("phtd,chd->phtc", v, out) + attention.out_proj.bias / heads
-    addition = weights.transpose(1, 2), written.flatten(1, 2).to(weights.dtype)
-    return torch.baddbmm(keys, *addition) if shared else keys.baddbmm_(*addition)
+    written = torch.einsum("phtd,chd->phtc", in_heads(attention.v_proj(queries), heads), out)
+    return (written + attention.out_proj.bias / heads).flatten(1, 2).to(out.dtype)
+
+
+def write_image(scores: Tensor, written: Tensor, keys: Tensor, heads: int) -> Tensor:
+    """Positions read the tokens: scores (p, H * T, n), what is written (p, H * T, C), keys (p, n, C) -> keys + that."""
+    weights = torch.softmax(scores.unflatten(1, (heads, -1)), 2).flatten(1, 2)
+    return plus_products(keys, weights, written)
+
+
+def _parts(images: Sequence[Tensor]) -> Iterator[tuple[slice, Tensor]]:
+    """Each piece with the prompts that it belongs to."""
+    start = 0
+    for keys in images:
+        yield slice(start, start + len(keys)), keys
+        start += len(keys)
 
 
 def in_heads(values: Tensor, heads: int) -> Tensor:
