@@ -91,10 +91,24 @@ def packed(network: nn.Module, dtype: torch.dtype, replacements: Mapping[type[nn
 
     replacements: how to make further kinds of modules; asked before a module's own parts are looked at.
     """
-    shared = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
-    result = copy.deepcopy(network, shared).eval()
+    result = _copied(network)
     _pack_children(result, dtype, replacements)
     return result
+
+
+def replaced(network: nn.Module, replacements: Mapping[type[nn.Module], Callable[[nn.Module], nn.Module]]) -> nn.Module:
+    """A copy for inference in which modules of these kinds are replaced. Weights are shared."""
+    result = _copied(network)
+    for module in list(result.modules()):
+        for name, child in module.named_children():
+            if type(child) in replacements:
+                setattr(module, name, replacements[type(child)](child))
+    return result
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    shared = {id(tensor): tensor for tensor in [*network.parameters(), *network.buffers()]}
+    return copy.deepcopy(network, shared).eval()
 
 
 def _pack_children(module: nn.Module, dtype: torch.dtype, replacements: Mapping[type[nn.Module], Replacement]) -> None:

@@ -53,7 +53,7 @@ class PackedBlock(nn.Module):
         batch, height, width, channels = qkv.shape
         q, k, v = qkv.view(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         down, across = (
-            _relative(q, table.to(q.dtype), height, width, axis) for axis, table in enumerate(self._positions)
+            relative(q, table.to(q.dtype), height, width, axis) for axis, table in enumerate(self._positions)
         )
         q = q * q.shape[-1] ** -0.5
         if height * width <= _QUERIES:
@@ -69,7 +69,7 @@ class PackedBlock(nn.Module):
         return read.transpose(1, 2).reshape(batch, height, width, channels // 3)
 
 
-def _relative(q: Tensor, table: Tensor, height: int, width: int, axis: int) -> Tensor:
+def relative(q: Tensor, table: Tensor, height: int, width: int, axis: int) -> Tensor:
     """q . R of every query and every row (axis 0) or column (axis 1): (B, heads, HW, C) -> (B, heads, HW, side).
 
     table (2 side - 1, C): of differences -(side - 1) .. side - 1.

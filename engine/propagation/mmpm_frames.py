@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.models.mmpm.network import MMPM, Key, probabilities
-from engine.models.mmpm.packing import packed_mmpm
+from engine.models.mmpm.packing import fused_mmpm, packed_mmpm
 from engine.models.mmpm.preprocess import (
     normalise,
     pad_to,
@@ -53,7 +53,7 @@ class MMPMFrames:
         self.config = network.config
         self.device = device
         self.dtype = dtype
-        self.network = packed_mmpm(network, dtype) if device.type == "cpu" else network.to(device).eval()
+        self.network = packed_mmpm(network, dtype) if device.type == "cpu" else fused_mmpm(network.to(device))
         self.exclusive = exclusive
         self.look: Callable[[Tensor], tuple[Features, Key]] = partial(_look, self.network, device, dtype)
         self._uploads = Uploads(

@@ -13,6 +13,7 @@ from engine.models.mmpm.packing import packed_mmpm
 from engine.nn.aggregate import alone, soft_aggregate
 from engine.nn.blocks import FusionBlock
 from engine.nn.conv_encoder import ConvEncoder
+from engine.nn.fused_vit import FusedBlock
 from engine.nn.packed import PackedConv, packed
 from engine.nn.packed_fusion import PackedFusion
 from engine.nn.packed_vit import PackedBlock
@@ -57,6 +58,10 @@ def test_vit_blocks(window: int, side: int) -> None:
     block = with_statistics(Block(24, 3, use_rel_pos=True, window_size=window, input_size=(side, side)))
     x = torch.randn(2, side, side, 24)
     torch.testing.assert_close(PackedBlock(block, torch.float32)(x), block(x), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(FusedBlock(block)(x), block(x), atol=1e-5, rtol=1e-4)
+    wide = torch.randn(1, side, side, 24)[:, : side - 1]  # pictures need not be square
+    if window:
+        torch.testing.assert_close(FusedBlock(block)(wide), block(wide), atol=1e-5, rtol=1e-4)
 
 
 @torch.inference_mode()

@@ -7,9 +7,11 @@ import pytest
 import torch
 from mmpm_golden import golden_network
 from mmpm_toys import SIZE, toy_frames, toy_masks, toy_network, toy_tracker
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.errors import UsageError
-from engine.propagation import mmpm_frames, stm_frames, xmem_frames
+from engine.models.mmpm.packing import fused_mmpm
+from engine.propagation import deva_frames, mmpm_frames, stm_frames, xmem_frames
 from engine.propagation.accelerating import accelerate
 from engine.propagation.ahead import preparation
 from engine.propagation.factory import make_tracker, mmpm_tracker
@@ -123,8 +125,9 @@ def as_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks as they were trained, under autocast: what a card runs, on the processor."""
     for module in (mmpm_frames, stm_frames):
         monkeypatch.setattr(module, "arithmetic", autocast)
-    monkeypatch.setattr(mmpm_frames, "packed_mmpm", lambda network, dtype: network.eval())
+    monkeypatch.setattr(mmpm_frames, "packed_mmpm", lambda network, dtype: fused_mmpm(network))
     monkeypatch.setattr(xmem_frames, "packed_xmem", lambda network, dtype: network.eval())
+    monkeypatch.setattr(deva_frames, "packed_deva", lambda network, dtype: network.eval())
 
 
 @pytest.mark.usefixtures("as_on_a_card")
@@ -141,6 +144,38 @@ def test_what_a_card_compiles(form: str, precision: torch.dtype) -> None:
     for ours, theirs in zip(tensors(found), tensors(wanted), strict=True):
         assert ours.dtype == theirs.dtype
         torch.testing.assert_close(ours, theirs, atol=1e-4 if precision == torch.float32 else 0.05, rtol=1e-2)
+
+
+class OnTheProcessor(TorchDispatchMode):
+    """Notes operations that make a tensor on the processor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if any(tensor.device.type == "cpu" for tensor in tensors((result,))):
+            self.seen.append(str(function))
+        return result
+
+
+@pytest.mark.usefixtures("as_on_a_card")
+@pytest.mark.parametrize("model", ["mmpm, vit", "mmpm-tiny", "xmem", "deva", "mavos", "mavos-swinb", "bmvos"])
+def test_nothing_is_made_on_the_processor_where_a_graph_is_recorded(model: str) -> None:
+    """On a device without memory: what is copied to a card meanwhile cannot be recorded."""
+    if model == "mmpm, vit":
+        frames: Any = MMPMFrames(golden_network(), CPU, torch.float32, 4, False)
+    else:
+        frames = make_tracker(model, CPU, random_weights=True).tracker.frames  # type: ignore[attr-defined]
+    meta, side = torch.device("meta"), 256 if model == "mmpm, vit" else 97 if model.startswith("mavos") else 96
+    network, watch = frames.network.to(meta), OnTheProcessor()
+    with torch.inference_mode():
+        for _ in range(2):  # what is kept from the first run on is no matter
+            watch.seen.clear()
+            with watch:
+                frames.look.func(network, meta, torch.float32, torch.empty(1, 3, side, side, device=meta))
+    assert watch.seen == []
 
 
 @pytest.mark.usefixtures("as_on_a_card")

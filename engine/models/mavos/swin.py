@@ -71,7 +71,7 @@ class SwinBlock(nn.Module):
         blocked = None
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (1, 2))
-            blocked = _between_regions(*padded, self.shift).to(x.device)
+            blocked = _between_regions(*padded, self.shift, x.device)
         x = _merged(self.attn(_split(x), blocked), padded)
         if self.shift:
             x = x.roll((self.shift, self.shift), (1, 2))
@@ -91,16 +91,16 @@ def _merged(windows: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _between_regions(height: int, width: int, shift: int) -> Tensor:
+def _between_regions(height: int, width: int, shift: int, device: torch.device) -> Tensor:
     """(windows, 49, 49): -100 between tokens that are neighbours only because of the roll, 0 elsewhere."""
     with torch.inference_mode(False):  # what is kept may be used in training later
-        rows, columns = (_regions(side, shift) for side in (height, width))
+        rows, columns = (_regions(side, shift, device) for side in (height, width))
         region = _split((rows[:, None] * 3 + columns[None])[None, :, :, None])[..., 0]
         return (region[:, None] != region[:, :, None]).float() * _BLOCKED
 
 
-def _regions(side: int, shift: int) -> Tensor:
-    place = torch.arange(side)
+def _regions(side: int, shift: int, device: torch.device) -> Tensor:
+    place = torch.arange(side, device=device)
     return (place >= side - WINDOW).long() + (place >= side - shift).long()
 
 
