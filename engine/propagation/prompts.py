@@ -6,7 +6,7 @@ makes a track for each label. On later frames a known name corrects that track, 
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -136,9 +136,29 @@ def _take_over(collected: PromptSet, prompt: MaskPrompt, size: tuple[int, int], 
     """Every track of a file, by its own name, or by the chosen one and its own."""
     found = stored_masks(prompt.path, video, prompt.frame)
     _check_size(prompt.path, {one.track: one.mask for one in found}, size)
+    taken = {}
     for one in found:
         name = one.name if prompt.name is None else prompt.name if len(found) == 1 else f"{prompt.name}:{one.name}"
-        collected.give(name, one.frame, one.mask, prompt.path, one.track)
+        taken[one.track] = collected.give(name, one.frame, one.mask, prompt.path, one.track)
+    parents = {taken[one.track]: taken[one.parent] for one in found if one.parent in taken}
+    collected.tracks = [_placed(track, parents) for track in collected.tracks]
+
+
+def _placed(track: Track, parents: Mapping[int, int]) -> Track:
+    """The track below its parent in the granularity tree, if it has one among these (children to parents)."""
+    if track.id not in parents:
+        return track
+    above = list(_ancestors(track.id, parents))
+    return replace(track, parent=above[0], level=len(above))
+
+
+def _ancestors(track: int, parents: Mapping[int, int]) -> Iterator[int]:
+    """The parent, its parent and so on; of a circle, which no tree has, each once."""
+    seen = {track}
+    while (above := parents.get(track)) is not None and above not in seen:
+        seen.add(above)
+        yield above
+        track = above
 
 
 def _readings(text: str) -> Iterator[tuple[Path, int | None, str | None]]:

@@ -22,6 +22,7 @@ class StoredMask(NamedTuple):
 
     track: int
     name: str
+    parent: int | None
     frame: int
     mask: BoolArray
 
@@ -63,11 +64,12 @@ def _firsts(clip: ClipMasks, frame: int | None) -> Iterator[StoredMask]:
         track.id: track.name if track.name and names.count(track.name) == 1 else f"{track.name or 'track'}:{track.id}"
         for track in clip.tracks
     }
+    parents = {track.id: track.parent for track in clip.tracks}
     waiting = set(called)
     for record in clip.records(frame):
         if record.area and record.track in waiting:
             waiting.remove(record.track)
             mask = rle.decode(record.counts, clip.height, clip.width)
-            yield StoredMask(record.track, called[record.track], record.frame, mask)
+            yield StoredMask(record.track, called[record.track], parents[record.track], record.frame, mask)
         if not waiting:
             return

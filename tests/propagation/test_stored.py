@@ -31,7 +31,7 @@ MASKS = {
     (1, 7): box(9),
     (1, 9): box(3),
 }
-TRACKS = [Track(1, "car"), Track(2, "wheel"), Track(7, "leaf"), Track(9, "leaf", 1)]
+TRACKS = [Track(1, "car"), Track(2, "wheel", 0, 1, 1), Track(7, "leaf"), Track(9, "leaf", 1, 2, 2)]
 
 
 @pytest.fixture
@@ -68,6 +68,26 @@ def test_ids_stay(store: Path) -> None:
         2: ("wheel", 1),
         9: ("leaf:9", 1),
     }
+
+
+def test_places_in_the_tree_stay_where_parents_came_along(store: Path) -> None:
+    found = read_prompts(parse_mask_prompt("tracks.h5"), (HEIGHT, WIDTH), video="field")
+    assert {track.id: (track.parent, track.level) for track in found.tracks} == {
+        1: (None, 0),
+        2: (1, 1),
+        7: (None, 0),
+        9: (2, 2),
+    }
+    twice = read_prompts(
+        [prompt for text in ("tracks.h5", "b=tracks.h5@1") for prompt in parse_mask_prompt(text)],
+        (HEIGHT, WIDTH),
+        video="field",
+    )
+    ids = {track.name: track.id for track in twice.tracks}
+    parents = {track.name: track.parent for track in twice.tracks}
+    assert parents["b:wheel"] == ids["b:car"] != ids["car"] and parents["wheel"] == ids["car"]
+    alone = read_prompts(parse_mask_prompt("tracks.h5@0"), (HEIGHT, WIDTH), video="field")
+    assert {track.parent for track in alone.tracks} == {None}
 
 
 def test_one_frame_of_all_tracks(store: Path) -> None:
