@@ -115,6 +115,7 @@ def propagate(
         mugvos propagate video.mp4 --point car=310,240 --point car=400,90,- --box rider=200,80,290,230@12
         mugvos propagate video.mp4 --text "the dog on the left" --text "a red ball" --then mmpm
         mugvos propagate video.mp4 --mask first.png --model sam-pt --sam sam-vit-b
+        mugvos generate video.mp4 -o found.h5 && mugvos propagate video.mp4 --mask found.h5 -o tracks.h5
         mugvos propagate video.mp4 --model deva --detect-every 5
         mugvos propagate video.mp4 --mask labels.png --exclusive -o - | mugvos visualize - --video video.mp4
         mugvos propagate 0 --box 200,80,290,230 --ndjson
