@@ -32,13 +32,13 @@ def test_products_of_many_leave_what_they_are_added_to(count: int, dtype: torch.
     draw = torch.Generator().manual_seed(0)
     base, x, y = (torch.randn(count, *size, generator=draw).to(dtype) for size in ((6, 5), (4, 6), (4, 5)))
     before = base.clone()
-    close = {"atol": 0.1, "rtol": 0.02} if dtype == torch.bfloat16 else {"atol": 1e-5, "rtol": 1e-5}
+    atol, rtol = (0.1, 0.02) if dtype == torch.bfloat16 else (1e-5, 1e-5)
     with torch.inference_mode():
         found, wanted = plus_products(base, x, y), base.float() + x.float().transpose(1, 2) @ y.float()
-        torch.testing.assert_close(found.float(), wanted, **close)
+        torch.testing.assert_close(found.float(), wanted, atol=atol, rtol=rtol)
         rows = y.transpose(1, 2)
         found, wanted = products(x.transpose(1, 2), rows), x.float().transpose(1, 2) @ y.float()
-        torch.testing.assert_close(found.float(), wanted, **close)
+        torch.testing.assert_close(found.float(), wanted, atol=atol, rtol=rtol)
     assert torch.equal(base, before)
 
 
