@@ -51,7 +51,7 @@ def box(counts: bytes, height: int, width: int) -> tuple[int, int, int, int]:
 def record(frame: int, track: int, mask: BoolArray, score: float = float("nan")) -> MaskRecord:
     """The table row of a mask: run lengths, area and box of bool (H, W)."""
     height, width = mask.shape
-    return record_of_counts(frame, track, encode(mask), height, width, score)
+    return _record(frame, track, encode(mask), height, width, score)
 
 
 def record_of_counts(
@@ -59,6 +59,11 @@ def record_of_counts(
 ) -> MaskRecord:
     """The table row of a mask that is run lengths already; MaskError if they do not fill height x width."""
     check(counts, height, width)
+    return _record(frame, track, counts, height, width, score)
+
+
+def _record(frame: int, track: int, counts: bytes, height: int, width: int, score: float) -> MaskRecord:
+    """The same of counts that are known to be good."""
     return MaskRecord(
         frame=frame,
         track=track,
