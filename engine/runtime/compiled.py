@@ -6,6 +6,7 @@ runs (anything with an axis of tracks) is not for here. Knows torch.compile and 
 
 import importlib.util
 import inspect
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -51,6 +52,8 @@ class Compiled(Generic[T]):
         self._work = work
         self._most = most
         self._on_note: Callable[[str], None] | None = on_note
+        # A CUDA build of torch on a machine without a card would say there is none, which nobody asked.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
         self._known: set[tuple[torch.Size, torch.dtype, torch.device]] = set()
         self._compiled: Callable[[Tensor], T] = torch.compile(
             lambda x: work(x), dynamic=False, fullgraph=True, backend=backend, **_apart()
