@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counting_backend import Counter
 from mmpm_golden import golden_network
 from mmpm_toys import SIZE, toy_frames, toy_masks, toy_network, toy_tracker
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -24,17 +25,6 @@ from engine.types import BoolArray, UInt8Array
 from engine.video.on_card import CardPicture
 
 CPU = torch.device("cpu")
-
-
-class Counter:
-    """A backend that compiles nothing and counts."""
-
-    def __init__(self) -> None:
-        self.compiled = 0
-
-    def __call__(self, graph: Any, inputs: Any) -> Any:
-        self.compiled += 1
-        return graph.forward
 
 
 def images(count: int, size: tuple[int, int] = SIZE) -> list[UInt8Array]:

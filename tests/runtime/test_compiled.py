@@ -5,22 +5,12 @@ from typing import Any
 
 import pytest
 import torch
+from counting_backend import Counter
 from torch import Tensor
 
 from engine.errors import UsageError
 from engine.runtime import compiled
 from engine.runtime.compiled import Compiled, check_compiler
-
-
-class Counter:
-    """A backend that compiles nothing and counts."""
-
-    def __init__(self) -> None:
-        self.compiled = 0
-
-    def __call__(self, graph: Any, inputs: Any) -> Any:
-        self.compiled += 1
-        return graph.forward
 
 
 def work(x: Tensor) -> tuple[Tensor, Tensor]:
