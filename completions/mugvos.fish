@@ -56,7 +56,7 @@ complete -c mugvos -n '__fish_seen_subcommand_from generate' -l debug -d 'Show t
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -s h -l help -d 'Show this message and exit.'
 complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l live -d 'Keep up with a pipe: frames are dropped rather than queued. Cameras are always read so.'
 complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l raw -r -d 'The pipe holds raw pictures: 640x480@30:yuv420p; 25 and rgb24 where not said.'
-complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l mask -r -d 'Mask image, label map or folder of masks, on frame FRAME (default 0); or a store, all its tracks from their first masks on. May be repeated, may overlap.'
+complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l mask -r -d 'Mask image, label map or folder of masks, on frame FRAME (default 0); or a store (or -), all its tracks from their first masks on. May be repeated, may overlap.'
 complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l point -r -d 'A pixel of the object, with ,- one beside it; SAM finds the mask for all points of a name and frame.'
 complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l box -r -d 'The object\'s box in pixels, on frame FRAME (default 0); SAM finds its mask. May be repeated.'
 complete -c mugvos -n '__fish_seen_subcommand_from propagate' -l sam -x -a 'sam-tiny sam-vit-b sam-vit-l sam-vit-h' -d 'The SAM that answers points and boxes, and that sam-iou, persam, persam-f and sam-pt ask.'

@@ -53,8 +53,8 @@ Mask = Annotated[
     typer.Option(
         "--mask",
         metavar="[NAME=]PATH[@FRAME]",
-        help="Mask image, label map or folder of masks, on frame FRAME (default 0); or a store, all its tracks from "
-        "their first masks on. May be repeated, may overlap.",
+        help="Mask image, label map or folder of masks, on frame FRAME (default 0); or a store (or -), all its tracks "
+        "from their first masks on. May be repeated, may overlap.",
     ),
 ]
 MemoryLimit = Annotated[

@@ -73,6 +73,7 @@ def run_masks(asked: MaskRequest) -> None:
     one_stdout(asked.output, asked.ndjson, asked.json)
     refuse_profiled_graphs(asked.profile, asked.options)
     parsed = [prompt for text in asked.masks for prompt in parse_mask_prompt(text)]
+    _check_one_stdin([Path(asked.video), *(prompt.path for prompt in parsed)])
     spots = parse_spots(asked.points, asked.boxes)
     live = asked.live or is_camera(asked.video)
     if live:
@@ -195,6 +196,14 @@ def profiled(path: Path | None, device: str, tracker: Any) -> Iterator["Profile 
         beside = f"  (thread: {row.thread})" if row.thread else ""
         console.info(f"{row.seconds:9.2f} s {row.share:6.1%} {row.calls:7d}x  {row.name}{beside}")
     console.info(f"{path}: {profile.seconds:.2f} s in all; open it with chrome://tracing or ui.perfetto.dev")
+
+
+def _check_one_stdin(paths: Iterable[Path]) -> None:
+    from engine.errors import UsageError
+    from engine.propagation.stored import is_stdin
+
+    if sum(map(is_stdin, paths)) > 1:
+        raise UsageError("standard input is asked for more than once", "write the video or the masks to a file first")
 
 
 def _check_first_frame(frames: Iterable[int]) -> None:

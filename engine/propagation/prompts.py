@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.errors import MaskError
 from engine.masks import rle
 from engine.names import encoded, natural_key
-from engine.propagation.stored import is_stored, stored_masks
+from engine.propagation.stored import is_stdin, is_stored, stored_masks
 from engine.store.formats.png import read_mask_image
 from engine.types import BoolArray, PointPrompt, Track
 from engine.video.stills import STILL_SUFFIXES
@@ -97,12 +97,12 @@ def parse_mask_prompt(text: str) -> list[MaskPrompt]:
     if not text.strip():
         raise MaskError("an empty path is no mask file", "check the path given to --mask")
     readings = list(_readings(text))
-    path, frame, name = next((reading for reading in readings if reading[0].exists()), readings[-1])
+    path, frame, name = next((it for it in readings if is_stdin(it[0]) or it[0].exists()), readings[-1])
     if path.is_dir():
         if name is not None:
             raise MaskError(f"{text}: a folder makes several tracks, they cannot all be called {name}")
         return [MaskPrompt(file, frame or 0, called) for file, called in _in_folder(path)]
-    if not path.is_file():
+    if not (is_stdin(path) or path.is_file()):
         raise MaskError(f"{path}: no such mask file", "check the path given to --mask")
     return [MaskPrompt(path, frame if is_stored(path) else frame or 0, name)]
 

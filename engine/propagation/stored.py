@@ -12,6 +12,7 @@ from engine.errors import MaskError
 from engine.masks import rle
 from engine.store import open_source
 from engine.store.source import ClipMasks, MaskSource
+from engine.store.spool import STDIO
 from engine.types import BoolArray
 
 STORED_SUFFIXES = frozenset({".h5", ".hdf5", ".json", ".ndjson", ".jsonl"})
@@ -28,8 +29,13 @@ class StoredMask(NamedTuple):
 
 
 def is_stored(path: Path) -> bool:
-    """Whether a file is named like one that holds tracks, rather than like an image."""
-    return path.suffix.lower() in STORED_SUFFIXES
+    """Whether a file is named like one that holds tracks, rather than like an image; standard input is."""
+    return is_stdin(path) or path.suffix.lower() in STORED_SUFFIXES
+
+
+def is_stdin(path: Path) -> bool:
+    """Whether a path means standard input."""
+    return str(path) == STDIO
 
 
 def stored_masks(path: Path, video: str, frame: int | None) -> list[StoredMask]:

@@ -1,5 +1,7 @@
 """`mugvos propagate --mask STORE`: what one command made, another carries on."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,3 +40,20 @@ def test_a_store_of_another_video_is_refused_in_one_line(cli: Cli) -> None:
     done = cli("propagate", "other.mp4", "--mask", "first.h5", "--model", "dis", "-o", "second.h5")
     assert (done.status, done.out) == (2, "")
     assert "first.h5: the mask is" in done.err and len(done.err.strip().splitlines()) == 1
+
+
+def test_a_store_comes_through_a_pipe(cli: Cli) -> None:
+    cli("propagate", "clip.mp4", "--mask", "car=m.png@2", "--model", "dis", "-o", "first.h5")
+    command = [sys.executable, "-m", "mugvos_cli.main", "propagate", "clip.mp4", "--mask", "-", "--model", "dis"]
+    with Path("first.h5").open("rb") as pipe:
+        done = subprocess.run([*command, "-o", "second.h5"], stdin=pipe, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    with StoreReader("first.h5") as first, StoreReader("second.h5") as second:
+        pairs = zip(first.clip("clip").records(), second.clip("clip").records(), strict=True)
+        assert all(one.counts == other.counts for one, other in pairs)
+
+
+def test_one_pipe_cannot_be_two_things(cli: Cli) -> None:
+    done = cli("propagate", "-", "--mask", "-", "--model", "dis", "-o", "second.h5")
+    assert (done.status, done.out) == (2, "")
+    assert "standard input is asked for more than once" in done.err
