@@ -22,6 +22,11 @@ def rectified(x: Tensor, fresh: bool = False) -> Tensor:
     return F.relu(x, inplace=fresh and not torch.is_grad_enabled())
 
 
+def widened(x: Tensor) -> Tensor:
+    """The same numbers in float32 where a CPU finds the largest of them in less than half the time."""
+    return x.float() if x.dtype == torch.bfloat16 and usable(x) else x
+
+
 def added(fresh: Tensor, other: Tensor) -> Tensor:
     """fresh + other, shapes as in torch's sums; nobody else reads `fresh`, so it may be written over."""
     if torch.is_grad_enabled() or fresh.dtype != other.dtype:

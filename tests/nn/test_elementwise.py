@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.nn.elementwise import added, rectified
+from engine.nn.elementwise import added, rectified, widened
 from engine.nn.packed import PackedConv, packed
 from engine.nn.packed_single import PackedSingle
 
@@ -82,3 +82,10 @@ def test_sums_of_two_types_are_of_the_wider() -> None:
     small, wide = torch.ones(2, 3, dtype=torch.bfloat16), torch.full((3,), 2**-12)
     assert torch.equal(added(small, wide), torch.full((2, 3), 1 + 2**-12))
     assert torch.equal(added(wide.expand(2, 3).clone(), wide), torch.full((2, 3), 2**-11))
+
+
+def test_only_inference_in_bfloat16_is_widened() -> None:
+    x = torch.randn(3, 4, dtype=torch.bfloat16)
+    assert widened(x) is x and widened(x.double()).dtype == torch.float64
+    with torch.inference_mode():
+        assert torch.equal(widened(x), x.float()) and widened(x.double()).dtype == torch.float64
