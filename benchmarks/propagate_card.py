@@ -152,7 +152,7 @@ class Run:
         self, given: argparse.Namespace, tracks: int, tracker: Any, found: list[dict[int, BoolArray]]
     ) -> Iterator[None]:
         frames = drawn_frames(given, tracks)
-        sent = prepared(frames, tracker.frames.prepare) if self._sent else frames
+        sent = prepared(frames, tracker.frames.uploads.begin) if self._sent else frames
         for result in propagate(ahead(sent), drawn_prompts(given, tracks), tracker):
             found.append({track: of.mask for track, of in result.tracks.items()})
             yield

@@ -38,7 +38,8 @@ def supply(
 
 def preparation(tracker: Any) -> Prepare | None:
     """What sends pictures on their way to where a tracker looks at them; None where it looks at them as they are."""
-    return getattr(getattr(tracker, "frames", None), "prepare", None)
+    uploads = getattr(getattr(tracker, "frames", None), "uploads", None)
+    return None if uploads is None else uploads.begin
 
 
 def prepared(frames: Iterable[Frame], prepare: Prepare, first: int = 0) -> Iterator[Frame]:

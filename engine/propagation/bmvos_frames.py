@@ -53,7 +53,7 @@ class BMVOSFrames:
         self.dtype = dtype
         self.exclusive = exclusive
         self.look: Callable[[Tensor], Encoded] = partial(_look, self.network, device, dtype)
-        self._uploads = Uploads(device, _on_host)
+        self.uploads = Uploads(device)
         self._usual = usual
         self.own_size = not usual
 
@@ -66,16 +66,12 @@ class BMVOSFrames:
             small = nearest(torch.from_numpy(masks.astype("float32")), size)
             self.own_size = bool((small.sum((1, 2)) < SMALLEST_OBJECT).any())
 
-    def prepare(self, frame: UInt8Array) -> None:
-        """Send a frame on its way to the card, from any thread, before it is encoded."""
-        self._uploads.begin(frame)
-
     def encode(self, frame: UInt8Array) -> BMVOSFrame:
         """uint8 (H, W, 3) RGB of any size -> BMVOSFrame."""
         size = frame.shape[0], frame.shape[1]
         inner = size if self.own_size else usual_size(*size)
         around = border(*inner)
-        pixels = self._uploads.take(frame).permute(2, 0, 1)[None].float() / 255
+        pixels = self.uploads.take(frame).permute(2, 0, 1)[None].float() / 255
         return BMVOSFrame(self.look(padded(resized(pixels, inner), around)), size, inner, around)
 
     def masks_in(self, frame: BMVOSFrame, masks: BoolArray) -> Tensor:
@@ -90,11 +86,6 @@ class BMVOSFrames:
         planes = against_rivals(planes) if self.exclusive else planes
         result: FloatArray = nearest(planes, frame.size).cpu().numpy()
         return result
-
-
-def _on_host(frame: UInt8Array) -> Tensor:
-    """uint8 (H, W, 3), as it is."""
-    return torch.from_numpy(frame.copy())
 
 
 def _look(network: BMVOS, device: torch.device, dtype: torch.dtype, image: Tensor) -> Encoded:

@@ -34,17 +34,13 @@ class MAVOSFrames:
         self.dtype = dtype
         self.exclusive = exclusive
         self.look: Callable[[Tensor], Features] = partial(_look, self.network, device, dtype)
-        self._uploads = Uploads(
+        self.uploads = Uploads(
             device, partial(_on_host, self.config.align_corners), partial(_there, self.config.align_corners)
         )
 
-    def prepare(self, frame: UInt8Array) -> None:
-        """Send a frame on its way to the card, from any thread, before it is encoded."""
-        self._uploads.begin(frame)
-
     def encode(self, frame: UInt8Array) -> MAVOSFrame:
         """uint8 (H, W, 3) RGB of any size -> MAVOSFrame."""
-        image = self._uploads.take(frame)
+        image = self.uploads.take(frame)
         inner = image.shape[2], image.shape[3]
         return MAVOSFrame(self.look(image), (frame.shape[0], frame.shape[1]), inner)
 

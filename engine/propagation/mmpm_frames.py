@@ -56,7 +56,7 @@ class MMPMFrames:
         self.network = packed_mmpm(network, dtype) if device.type == "cpu" else fused_mmpm(network.to(device))
         self.exclusive = exclusive
         self.look: Callable[[Tensor], tuple[Features, Key]] = partial(_look, self.network, device, dtype)
-        self._uploads = Uploads(
+        self.uploads = Uploads(
             device, partial(_on_host, network.config.image_side), partial(_there, network.config.image_side)
         )
         self._chunks = FittingBatches(chunk)
@@ -69,14 +69,10 @@ class MMPMFrames:
         """What similarities to the memory are worked out in. CUDA keeps to float32, as published."""
         return self.dtype if self.device.type == "cpu" else torch.float32
 
-    def prepare(self, frame: UInt8Array) -> None:
-        """Send a frame on its way to the card, from any thread, before it is encoded."""
-        self._uploads.begin(frame)
-
     def encode(self, frame: UInt8Array) -> EncodedFrame:
         """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
         config, size = self.config, (frame.shape[0], frame.shape[1])
-        pixels = self._uploads.take(frame)
+        pixels = self.uploads.take(frame)
         inner = pixels.shape[0], pixels.shape[1]
         outer = padded_size(inner, config.image_side, config.square, 16)
         image = normalise(pad_to(pixels.permute(2, 0, 1).float(), outer)).unsqueeze(0)

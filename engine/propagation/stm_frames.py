@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,7 +62,7 @@ class STMFrames:
         self.antialias = antialias
         self._encoder = encoder
         self.look: Callable[[Tensor], tuple[Features, Key]] = partial(_look, encoder, device, dtype)
-        self._uploads = Uploads(device, _on_host)
+        self.uploads = Uploads(device)
         self._chunks = FittingBatches(chunk)
 
     @property
@@ -71,15 +70,11 @@ class STMFrames:
         """What similarities to the memory are worked out in."""
         return torch.float32
 
-    def prepare(self, frame: UInt8Array) -> None:
-        """Send a frame on its way to the card, from any thread, before it is encoded."""
-        self._uploads.begin(frame)
-
     def encode(self, frame: UInt8Array) -> EncodedFrame:
         """uint8 (H, W, 3) RGB of any size -> EncodedFrame."""
         size = frame.shape[0], frame.shape[1]
         inner = inner_size(*size, self.short_side)
-        image = padded(resized(normalised(self._uploads.take(frame)), inner, self.antialias))
+        image = padded(resized(normalised(self.uploads.take(frame)), inner, self.antialias))
         return EncodedFrame(image, *self.look(image), size, inner)
 
     def masks_in(self, frame: EncodedFrame, masks: BoolArray) -> Tensor:
@@ -108,11 +103,6 @@ class STMFrames:
     def _over_tracks(self, work: Callable[[slice], tuple[Tensor, Tensor]], tracks: int) -> tuple[Tensor, Tensor]:
         with arithmetic(self.device, self.dtype):
             return over_tracks(self._chunks, work, tracks)
-
-
-def _on_host(frame: UInt8Array) -> Tensor:
-    """uint8 (H, W, 3), as it is."""
-    return torch.from_numpy(np.ascontiguousarray(frame))
 
 
 def _look(encoder: Encoder, device: torch.device, dtype: torch.dtype, image: Tensor) -> tuple[Features, Key]:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,11 @@ class Begun(NamedTuple):
 
     there: Tensor
     full: Any
+
+
+def pixels_of(picture: UInt8Array) -> Tensor:
+    """uint8 (H, W, 3) as it is, without a copy where it lies as tensors do and may be written to."""
+    return torch.from_numpy(np.require(picture, requirements=("C", "W")))
 
 
 def as_it_is(pixels: Tensor) -> Tensor:
@@ -57,7 +63,7 @@ class Uploads:
     def __init__(
         self,
         device: torch.device,
-        host: Callable[[UInt8Array], Tensor],
+        host: Callable[[UInt8Array], Tensor] = pixels_of,
         there: Callable[[Tensor], Tensor] = as_it_is,
         copies: Copies | None = None,
         depth: int = DEPTH,

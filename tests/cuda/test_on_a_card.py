@@ -33,7 +33,7 @@ def tracker(precision: torch.dtype = torch.float32, device: torch.device = CARD,
 
 def run(made: Any, count: int = 12) -> np.ndarray:
     """Soft masks of the first track; pictures are sent from another thread, as `mugvos propagate` does it."""
-    frames = ahead(prepared(toy_frames(count), made.frames.prepare))
+    frames = ahead(prepared(toy_frames(count), made.frames.uploads.begin))
     return np.stack([result.tracks[1].soft for result in propagate(frames, PROMPTS, made)])
 
 
