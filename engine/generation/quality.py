@@ -3,18 +3,18 @@
 Knows clips of masks. What a track's masks look like when the video runs backwards is told by drift.py.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from engine.generation.tree import near_pairs
 from engine.masks import rle
 from engine.masks.boxed import BoxedMask, iou
+from engine.store.ancestry import remaining
 from engine.store.clip_reader import ClipReader
 from engine.store.writer import StoreWriter
-from engine.types import MaskRecord, Track
+from engine.types import MaskRecord
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,6 @@ def write_judged(writer: StoreWriter, clip: ClipReader, out: Mapping[int, str], 
         frames=list(clip.frames),
         times=clip.times,
     )
-
-
-def remaining(tracks: Sequence[Track], out: Mapping[int, Any]) -> list[Track]:
-    """The tracks that stay, with parents and levels among themselves."""
-    parents = {track.id: track.parent for track in tracks}
-
-    def parent_of(track: int) -> int | None:
-        parent = parents.get(track)
-        while parent is not None and parent in out:
-            parent = parents.get(parent)
-        return parent
-
-    def level_of(track: int) -> int:
-        parent = parent_of(track)
-        return 0 if parent is None else 1 + level_of(parent)
-
-    return [replace(t, parent=parent_of(t.id), level=level_of(t.id)) for t in tracks if t.id not in out]
 
 
 def masks_of(records: Iterator[MaskRecord], height: int, width: int) -> dict[int, BoxedMask]:

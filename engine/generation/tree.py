@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.masks.boxed import BoxedMask
+from engine.store.ancestry import ancestors
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Containment:
                 best = parents.get(part)
                 if best is None or (size[whole], -whole) < (size[best], -best):
                     parents[part] = whole
-        return {track: Place(parents.get(track), _depth(track, parents)) for track in self._frames}
+        return {track: Place(parents.get(track), len(list(ancestors(track, parents)))) for track in self._frames}
 
     def state(self) -> dict[str, Any]:
         """The counts as arrays."""
@@ -83,11 +84,3 @@ def near_pairs(masks: list[BoxedMask], areas: np.ndarray, share: float) -> list[
     near = (shared >= share * areas[:, None]) & (areas[:, None] <= areas[None, :])
     np.fill_diagonal(near, False)
     return [(int(part), int(whole)) for part, whole in zip(*np.nonzero(near), strict=True)]
-
-
-def _depth(track: int, parents: Mapping[int, int]) -> int:
-    depth = 0
-    while track in parents:
-        track = parents[track]
-        depth += 1
-    return depth

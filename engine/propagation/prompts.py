@@ -69,6 +69,15 @@ class PromptSet:
         given[track.id] = mask
         return track.id
 
+    def place(self, places: Mapping[int, tuple[int, int]]) -> None:
+        """Parents and levels in the granularity tree, by track id, for those that have no place in it."""
+        self.tracks = [
+            replace(track, parent=places[track.id][0], level=places[track.id][1])
+            if track.id in places and track.parent is None
+            else track
+            for track in self.tracks
+        ]
+
     def named(self, frame: int) -> set[str]:
         """The tracks that have a mask on a frame."""
         return {track.name for track in self.tracks if track.id in self.masks.get(frame, {})}
@@ -135,30 +144,13 @@ def _read_image(collected: PromptSet, prompt: MaskPrompt, size: tuple[int, int],
 def _take_over(collected: PromptSet, prompt: MaskPrompt, size: tuple[int, int], video: str) -> None:
     """Every track of a file, by its own name, or by the chosen one and its own."""
     found = stored_masks(prompt.path, video, prompt.frame)
-    _check_size(prompt.path, {one.track: one.mask for one in found}, size)
-    taken = {}
-    for one in found:
-        name = one.name if prompt.name is None else prompt.name if len(found) == 1 else f"{prompt.name}:{one.name}"
-        taken[one.track] = collected.give(name, one.frame, one.mask, prompt.path, one.track)
-    parents = {taken[one.track]: taken[one.parent] for one in found if one.parent in taken}
-    collected.tracks = [_placed(track, parents) for track in collected.tracks]
-
-
-def _placed(track: Track, parents: Mapping[int, int]) -> Track:
-    """The track below its parent in the granularity tree, if it has one among these (children to parents)."""
-    if track.id not in parents:
-        return track
-    above = list(_ancestors(track.id, parents))
-    return replace(track, parent=above[0], level=len(above))
-
-
-def _ancestors(track: int, parents: Mapping[int, int]) -> Iterator[int]:
-    """The parent, its parent and so on; of a circle, which no tree has, each once."""
-    seen = {track}
-    while (above := parents.get(track)) is not None and above not in seen:
-        seen.add(above)
-        yield above
-        track = above
+    _check_size(prompt.path, {one.track.id: one.mask for one in found}, size)
+    taken: dict[int, int] = {}
+    for track, frame, mask in found:
+        own = track.name
+        name = own if prompt.name is None else prompt.name if len(found) == 1 else f"{prompt.name}:{own}"
+        taken[track.id] = collected.give(name, frame, mask, prompt.path, track.id)
+    collected.place({taken[t.id]: (taken[t.parent], t.level) for t, _, _ in found if t.parent in taken})
 
 
 def _readings(text: str) -> Iterator[tuple[Path, int | None, str | None]]:

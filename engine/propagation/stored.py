@@ -4,33 +4,31 @@ Every track is taken over, with its name, by its first mask that is not empty, o
 generate, annotate or another propagation made can be carried on. Knows mask sources; knows nothing of trackers.
 """
 
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import MaskError
 from engine.masks import rle
-from engine.store import open_source
+from engine.store import open_source, suffixes
+from engine.store.ancestry import remaining
 from engine.store.source import ClipMasks, MaskSource
 from engine.store.spool import STDIO
-from engine.types import BoolArray
-
-STORED_SUFFIXES = frozenset({".h5", ".hdf5", ".json", ".ndjson", ".jsonl"})
+from engine.types import BoolArray, Track
 
 
 class StoredMask(NamedTuple):
-    """A track's mask, bool (H, W), on a frame; `name` is like that of no other track of its clip."""
+    """A track's mask, bool (H, W), on a frame. The track's name is like that of no other one of its clip, its place in
+    the granularity tree the one among all tracks that have such a mask."""
 
-    track: int
-    name: str
-    parent: int | None
+    track: Track
     frame: int
     mask: BoolArray
 
 
 def is_stored(path: Path) -> bool:
     """Whether a file is named like one that holds tracks, rather than like an image; standard input is."""
-    return is_stdin(path) or path.suffix.lower() in STORED_SUFFIXES
+    return is_stdin(path) or path.suffix.lower() in suffixes.TRACKS
 
 
 def is_stdin(path: Path) -> bool:
@@ -46,7 +44,7 @@ def stored_masks(path: Path, video: str, frame: int | None) -> list[StoredMask]:
     """
     with open_source(path) as source:
         clip = source.clip(_clip_for(video, source, path))
-        found = list(_firsts(clip, frame))
+        found = _firsts(clip, frame)
     if not found:
         when = "" if frame is None else f" on frame {frame}"
         raise MaskError(f"{path}: clip {clip.name!r} has no mask{when}", "mugvos info says what a file holds")
@@ -64,18 +62,24 @@ def _clip_for(video: str, source: MaskSource, path: Path) -> str:
     )
 
 
-def _firsts(clip: ClipMasks, frame: int | None) -> Iterator[StoredMask]:
-    names = [track.name for track in clip.tracks]
-    called = {
-        track.id: track.name if track.name and names.count(track.name) == 1 else f"{track.name or 'track'}:{track.id}"
-        for track in clip.tracks
-    }
-    parents = {track.id: track.parent for track in clip.tracks}
-    waiting = set(called)
+def _firsts(clip: ClipMasks, frame: int | None) -> list[StoredMask]:
+    first: dict[int, tuple[int, BoolArray]] = {}
     for record in clip.records(frame):
-        if record.area and record.track in waiting:
-            waiting.remove(record.track)
-            mask = rle.decode(record.counts, clip.height, clip.width)
-            yield StoredMask(record.track, called[record.track], parents[record.track], record.frame, mask)
-        if not waiting:
-            return
+        if record.area and record.track not in first:
+            first[record.track] = record.frame, rle.decode(record.counts, clip.height, clip.width)
+        if len(first) == len(clip.tracks):
+            break
+    names = [track.name for track in clip.tracks]
+    tracks = remaining(clip.tracks, {track.id for track in clip.tracks} - first.keys())
+    return [
+        StoredMask(
+            track if track.name and names.count(track.name) == 1 else replace(track, name=_apart(track)),
+            *first[track.id],
+        )
+        for track in tracks
+    ]
+
+
+def _apart(track: Track) -> str:
+    """A name for one of several tracks that are called alike, or not at all."""
+    return f"{track.name or 'track'}:{track.id}"

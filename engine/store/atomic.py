@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from engine.errors import OutputError
+from engine.store import suffixes
 from engine.store.spool import writing
 
 _numbers = itertools.count()
@@ -55,7 +56,7 @@ def refuse_existing(output: Path, overwrite: bool) -> None:
     """Raise OutputError if the output exists and may not be replaced."""
     with writing(output):
         remove_stale(output)
-    if output.is_dir() and output.suffix in {".h5", ".hdf5"}:
+    if output.is_dir() and output.suffix in suffixes.STORE:
         raise OutputError(f"{output}: is a folder", "name a file")
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already", "pass --overwrite to replace it, or choose another output")

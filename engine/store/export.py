@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import FormatError
-from engine.store import ndjson
+from engine.store import ndjson, suffixes
 from engine.store.formats import coco, davis, mugvos, pipeline, sa_v, youtube_vis
 from engine.store.formats.options import ExportOptions
 from engine.store.merge import add_clip, parts_of
@@ -35,9 +35,9 @@ def export(source: MaskSource | str | Path, output: str | Path, format: str | No
 
 def format_of_suffix(output: Path) -> str:
     """The format that an output's name asks for. Raises FormatError where it says nothing."""
-    if str(output) == STDIO or output.suffix.lower() in {".h5", ".hdf5"}:
+    if str(output) == STDIO or output.suffix.lower() in suffixes.STORE:
         return STORE
-    if output.suffix.lower() in {".ndjson", ".jsonl"}:
+    if output.suffix.lower() in suffixes.LINES:
         return ndjson.NAME
     raise FormatError(f"{output}: its name does not say which format to write", f"name one: {', '.join(FORMATS)}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import StoreError
 from engine.names import path_key
+from engine.store import suffixes
 from engine.store.open import open_source
 from engine.store.parts import Parts
 from engine.store.reader import StoreReader
@@ -15,8 +16,6 @@ from engine.store.room import check_room
 from engine.store.source import ClipMasks, MaskSource
 from engine.store.spool import STDIO
 from engine.store.writer import StoreWriter
-
-_SUFFIXES = (".h5", ".hdf5")
 
 
 def merge_stores(
@@ -109,5 +108,7 @@ def _there_twice(name: str, path: str | Path, before: Sequence[str | Path]) -> S
 
 def _stores_in(folder: Path) -> list[Path]:
     """The stores of a folder and of its folders; none of what a running process writes."""
-    found = (path for depth in ("*", "*/*") for suffix in _SUFFIXES for path in folder.glob(depth + suffix))
+    found = (
+        path for depth in ("*", "*/*") for suffix in sorted(suffixes.STORE) for path in folder.glob(depth + suffix)
+    )
     return [p for p in found if not p.name.startswith(".") and p.parent.suffix != ".part"]

@@ -14,9 +14,10 @@ from typing import Any, Self
 
 from engine import limits
 from engine.errors import DAMAGE, FormatError, OutputError
+from engine.store import suffixes
 from engine.store.source import MaskSource
 
-_SUFFIXES = {".png", ".json", ".h5", ".hdf5", ".ndjson", ".jsonl", ".txt"}
+_SUFFIXES = suffixes.TRACKS | {".png", ".txt"}
 _SPOILED = (*DAMAGE, zipfile.BadZipFile, zipfile.LargeZipFile, lzma.LZMAError)
 _DEEPEST = 3  # folders above the files of a tree: <video>/<track>/<frame>.png below one around it
 

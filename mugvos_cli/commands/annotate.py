@@ -96,13 +96,13 @@ def _store(tracks: Path, store: Path | None, video: str | None, format: str | No
     """The store to annotate: TRACKS itself, or what is made of it."""
     from engine.annotation.videos import write_empty_store
     from engine.errors import UsageError
-    from engine.store import export, open_source
+    from engine.store import export, open_source, suffixes
     from engine.store.reader import is_hdf5
 
     if str(tracks) == "-":
         raise UsageError("a store that is annotated is written again", "name a file, not -")
     if not tracks.exists():
-        if video is None or tracks.suffix.lower() not in (".h5", ".hdf5"):
+        if video is None or tracks.suffix.lower() not in suffixes.STORE:
             raise UsageError(f"{tracks}: no such file", "check the name; with --video a new store (.h5) is begun")
         write_empty_store(tracks, video)
         console.info(f"began {tracks}")

@@ -9,12 +9,13 @@ from small_videos import write_frames
 
 from engine.errors import UsageError
 from engine.generation.plan import ClipTask, Split, named, parse_shard, shard, tasks_of
-from engine.generation.quality import QualitySettings, judge, remaining
+from engine.generation.quality import QualitySettings, judge
 from engine.generation.scenes import cuts
 from engine.generation.tree import Containment, Place
 from engine.masks import rle
 from engine.masks.boxed import BoxedMask
 from engine.store import StoreReader, StoreWriter
+from engine.store.ancestry import remaining
 from engine.types import Frame, MaskRecord, Track
 
 

@@ -126,3 +126,15 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.h5").write_bytes(b"not a store")
     with pytest.raises(MugvosError, match=r"broken\.h5"):
         read_prompts(parse_mask_prompt(str(tmp_path / "broken.h5")), (HEIGHT, WIDTH))
+
+
+def test_a_part_whose_whole_is_not_there_goes_to_the_next_larger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tracks = [Track(1, "whole"), Track(2, "part", 0, 1, 1), Track(3, "detail", 0, 2, 2)]
+    masks = [rle.record(0, 1, box(0), 0.5), rle.record(0, 2, NOTHING, 0.5), rle.record(0, 3, box(1), 0.5)]
+    with StoreWriter(tmp_path / "t.h5") as writer:
+        writer.add_clip("street", WIDTH, HEIGHT, 1, tracks, masks)
+    found = read_prompts(parse_mask_prompt("t.h5"), (HEIGHT, WIDTH), video="street")
+    assert [(track.name, track.parent, track.level) for track in found.tracks] == [("whole", None, 0), ("detail", 1, 1)]
