@@ -128,7 +128,7 @@ def most_alike(made: MadePrompter, image: UInt8Array, settings: GenerateSettings
 
 def measured(made: MadePrompter, video: str, truth: ClipMasks, asked: argparse.Namespace) -> Iterator[str]:
     """A line for each way of one clip."""
-    plain = Wishes(grid=asked.grid, prompts=asked.prompts).settings(made.config)
+    plain = Wishes(grid=asked.grid, prompts=asked.prompts, keep_warped=0).settings(made.config)
     flow, rows, frames = FlowOnce(), list[Row](), list(truth.frames)
     previous: UInt8Array | None = None
     with open_video(video) as reader:

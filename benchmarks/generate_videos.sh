@@ -4,13 +4,12 @@
 #     benchmarks/generate_videos.sh DAVIS_ROOT BSDS500/val OUT [OTHER_FRAMES_FOLDER ...]
 #
 # DAVIS_ROOT holds JPEGImages/480p/<clip> and Annotations/480p/<clip>. Into OUT:
-#   short.h5, short.json   the first SHORT_FRAMES frames of every video with SHORT_TRACKS tracks, five prompts a round, as
-#                          the paper makes its training clips; statistics as in its Table 1
+#   short.h5, short.json   the first SHORT_FRAMES frames of every video with SHORT_TRACKS tracks, carried as the paper carries
+#                          those of its training clips; statistics as in its Table 1
 #   short.png              what they look like: a contact sheet
 #   long.h5, long_statistics.json, long.json
-#                          whole videos with LONG_TRACKS tracks, LONG_PROMPTS prompts a round (fewer than the paper's five,
-#                          so that objects are among the tracks) and --keep-warped KEEP_WARPED: statistics, J of each
-#                          object's best track
+#                          whole videos with LONG_TRACKS tracks, carried as sam-tiny's are unless told otherwise, by flow:
+#                          statistics, J of each object's best track
 #   long.png               what they look like
 #   proposals.json         mean best IoU of first-frame proposals over the regions of PICTURES pictures
 #
@@ -55,13 +54,12 @@ written() {
     cat "$out/$name"
 }
 
-made short.h5 $mugvos generate "$out/frames" --max-tracks "${SHORT_TRACKS:-50}"
+made short.h5 $mugvos generate "$out/frames" --max-tracks "${SHORT_TRACKS:-50}" --keep-warped 0
 written short.json $mugvos info --json "$out/short.h5"
 $mugvos visualize "$out/short.h5" --rows 1 --columns 3 --max-width 1800 --overwrite -o "$out/short.png"
 
 # shellcheck disable=SC2086  # folders of videos, one word each
-made long.h5 $mugvos generate $videos --max-tracks "${LONG_TRACKS:-100}" --prompts "${LONG_PROMPTS:-1}" \
-    --keep-warped "${KEEP_WARPED:-0.9}"
+made long.h5 $mugvos generate $videos --max-tracks "${LONG_TRACKS:-200}"
 written long_statistics.json $mugvos info --json "$out/long.h5"
 written long.json $python "$here/tracks.py" "$out/long.h5" "$davis/Annotations/480p" --json
 $mugvos visualize "$out/long.h5" --rows 1 --columns 4 --max-width 2400 --overwrite -o "$out/long.png"

@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from engine.models.sam.config import SAMConfig
 
 
+_PROMPTS, _PROMPTS_BY_FLOW = 5, 1
+_KEEP_WARPED = 0.9
+"""Where a SAM does not find masks again, flow carries tracks, and one prompt a frame asks whether SAM agrees."""
+
+
 @dataclass(frozen=True)
 class Wishes:
-    """What was asked for of GenerateSettings; None where the SAM's own value is to hold."""
+    """What was asked for of GenerateSettings; None where the SAM's own value is to hold.
+
+    keep_warped: a SAM's own value holds only where no min_iou is asked for, which would end the tracks it keeps.
+    """
 
     grid: int = 32
     predicted_iou: float | None = None
@@ -29,7 +37,7 @@ class Wishes:
     crop_layers: int = 0
     max_tracks: int = 200
     points: int = 5
-    prompts: int = 5
+    prompts: int | None = None
     sampling: "Method" = "random"
     min_iou: float | None = None
     keep_warped: float | None = None
@@ -45,6 +53,7 @@ class Wishes:
         trusted = sam.predicted_iou if self.predicted_iou is None else self.predicted_iou
         stable = sam.stability if self.stability is None else self.stability
         offset = sam.stability_offset
+        by_flow = self._by_flow(sam)
         boxes, masks = nms_of(sam, self.box_nms)
         return GenerateSettings(
             proposals=ProposalSettings(self.grid, trusted, stable, offset, boxes, self.crop_layers, mask_nms=masks),
@@ -52,15 +61,19 @@ class Wishes:
                 stability=sam.stability,
                 stability_offset=offset,
                 least_iou=self.min_iou,
-                keep_warped=self.keep_warped,
+                keep_warped=_KEEP_WARPED if by_flow else self.keep_warped,
             ),
             most_tracks=self.max_tracks,
             points=self.points,
-            prompts=self.prompts,
+            prompts=self.prompts or (_PROMPTS_BY_FLOW if by_flow else _PROMPTS),
             method=self.sampling,
             reseed_every=self.reseed_every,
             seed=self.seed,
         )
+
+    def _by_flow(self, sam: "SAMConfig") -> bool:
+        """Whether flow carries the tracks because the SAM could not, and nobody asked for something else."""
+        return not sam.finds_again and self.keep_warped is None and self.min_iou is None
 
 
 @dataclass(frozen=True)

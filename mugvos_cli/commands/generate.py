@@ -54,7 +54,12 @@ def generate(
     ] = 0,
     max_tracks: Annotated[int, typer.Option("--max-tracks", metavar="N", min=1, help="Most tracks at once.")] = 200,
     points: Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of a prompt.")] = 5,
-    prompts: Annotated[int, typer.Option("--prompts", metavar="N", min=1, help="Prompts a round and track.")] = 5,
+    prompts: Annotated[
+        int | None,
+        typer.Option(
+            "--prompts", metavar="N", min=1, help="Prompts a round and track. [5; 1 where sam-tiny's tracks go by flow]"
+        ),
+    ] = None,
     sampling: Annotated[
         str,
         typer.Option(
@@ -68,7 +73,12 @@ def generate(
     keep_warped: Annotated[
         float | None,
         typer.Option(
-            "--keep-warped", metavar="IOU", min=0, max=1, help="Keep a warped mask that no candidate is like."
+            "--keep-warped",
+            metavar="IOU",
+            min=0,
+            max=1,
+            help="Keep a warped mask that no candidate is like. [sam-tiny without --min-iou: 0.9; else 0, as in the "
+            "paper]",
         ),
     ] = None,
     reseed_every: Annotated[

@@ -116,6 +116,12 @@ def test_warped_masks_are_kept_where_no_candidate_is_like_them(whole: list[list[
         assert not record.points and math.isnan(record.score) and math.isnan(record.stability)
 
 
+def test_keeping_no_warped_mask_is_the_papers_way(whole: list[list[MaskRecord]]) -> None:
+    clip = running(link=LinkSettings(keep_warped=0.0))
+    for index in (0, 1):
+        assert _same(clip.step(index, index, frames()[index]), whole[index])
+
+
 def test_a_track_may_be_kept_or_end() -> None:
     clips = [running(link=LinkSettings(keep_warped=0.4, least_iou=least)) for least in (None, 0.2)]
     kept, both = ([clip.step(index, index, frames()[index]) for index in (0, 1)][1] for clip in clips)

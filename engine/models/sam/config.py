@@ -60,6 +60,14 @@ class SAMConfig:
         """
         return self.drawn_prompts
 
+    @property
+    def finds_again(self) -> bool:
+        """Whether points inside a mask get that mask again, which carries tracks in the paper's pipeline.
+
+        A small network answers with a part or the neighbourhood as often, and tracks pass from one to the other.
+        """
+        return not self.drawn_prompts
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as they travel with the weights."""
         return asdict(self)
