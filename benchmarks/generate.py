@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--grid", type=int, default=16, help="0: no proposals")
     parser.add_argument("--repeat", type=int, default=1, help="measure so often in turns; the least counts")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--precision", default="fp32", help="of ours; the plain loop always has fp32")
+    parser.add_argument("--precision", default="auto", help="of ours, as generate has it; the plain loop has fp32")
     parser.add_argument("--random-weights", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from engine.generation.births import ProposalBirths
-from engine.generation.settings import GenerateSettings
+from engine.generation.recipe import Wishes
 from engine.masks.boxed import BoxedMask, iou
-from engine.models.sam.automatic import ProposalSettings, nms_of
 from engine.models.sam.making import make_prompter
 from engine.runtime.allocator import tune_allocator
 from engine.runtime.device import resolve_device
@@ -53,23 +52,24 @@ def main() -> None:
     parser.add_argument("--predicted-iou", type=float, help="default: the SAM's own")
     parser.add_argument("--stability", type=float, help="default: the SAM's own")
     parser.add_argument("--box-nms", type=float, help="default: the SAM's own")
+    parser.add_argument("--min-region", type=float, help="default: the SAM's own")
+    parser.add_argument("--crop-layers", type=int, default=0)
     parser.add_argument("--pictures", type=int, help="only so many, evenly spaced")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     tune_allocator()
     made = make_prompter(arguments.sam, arguments.checkpoint, resolve_device(arguments.device), "auto")
-    config = made.config
-    boxes, masks = nms_of(config, arguments.box_nms)
-    proposals = ProposalSettings(
-        arguments.grid,
-        config.predicted_iou if arguments.predicted_iou is None else arguments.predicted_iou,
-        config.stability if arguments.stability is None else arguments.stability,
-        config.stability_offset,
-        boxes,
-        mask_nms=masks,
+    wishes = Wishes(
+        grid=arguments.grid,
+        predicted_iou=arguments.predicted_iou,
+        stability=arguments.stability,
+        box_nms=arguments.box_nms,
+        crop_layers=arguments.crop_layers,
+        least_region=arguments.min_region,
+        max_tracks=arguments.limit,
     )
-    settings = GenerateSettings(proposals=proposals, most_tracks=arguments.limit)
+    settings = wishes.settings(made.config)
     best: list[float] = []
     counts: list[int] = []
     begin = time.process_time()

@@ -22,7 +22,7 @@ _mugvos() {
     done
     case "$command" in
         "") words="generate propagate evaluate visualize annotate train convert info models doctor demo" options="--version --debug -h --help" ;;
-        "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --max-tracks --points --prompts --sampling --min-iou --keep-warped --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --executor --workers --ray-address --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
+        "generate") words="" options="-o --output --sam --checkpoint --flow --grid --predicted-iou --stability --box-nms --crop-layers --min-region --max-tracks --points --prompts --sampling --min-iou --keep-warped --reseed-every --clip-length --split-scenes --resize --min-length --min-mean-iou --min-agreement --duplicates --shard --executor --workers --ray-address --dry-run --retry-failed --segment --batch --random-weights --seed --device --precision --json --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "propagate") words="" options="--live --raw --mask --point --box --sam --text --then --text-encoder --raw-text --window --short-side --detect-every --voting --max-missed --max-objects --large-first -o --output -m --model --binarize --exclusive --interval --memory-frames --memory --evict --deep-update --top-k --chunk --offload --compile --graphs --decode --grid --form --large-area --positive-points --negative-points --refinements --iou-threshold --point-tracker --flow --segment --ndjson --json --profile --memory-limit --random-weights --seed --device --precision --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "evaluate") words="" options="--gt --protocol --meta --unseen --match --json --per-frame --csv --davis-csv --html --per-track --worst --breakdown --compare --statistics --clip --resize --strict --keep-going --format --gt-format -j --jobs --overwrite -q --quiet -v --verbose --debug -h --help" ;;
         "visualize") words="" options="--video -o --output --clip --track --level --alpha --contour --no-contour --labels --side-by-side --split --cut-out --animation --gt --start --stop --step --fps --max-width --columns --rows --per-track --preview --blank --format --overwrite -q --quiet -v --verbose --debug -h --help" ;;
@@ -49,6 +49,7 @@ _mugvos() {
         "generate --stability") words="" ;;
         "generate --box-nms") words="" ;;
         "generate --crop-layers") words="" ;;
+        "generate --min-region") words="" ;;
         "generate --max-tracks") words="" ;;
         "generate --points") words="" ;;
         "generate --prompts") words="" ;;

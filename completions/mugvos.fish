@@ -22,6 +22,7 @@ complete -c mugvos -n '__fish_seen_subcommand_from generate' -l predicted-iou -r
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l stability -r -d 'Proposals: the least stability. [of the SAM]'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l box-nms -r -d 'Proposals: of boxes more alike, one stays. [of the SAM]'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l crop-layers -r -d 'Proposals: ask again in crops, 4 in layer 1.'
+complete -c mugvos -n '__fish_seen_subcommand_from generate' -l min-region -r -d 'Proposals: holes and specks of a smaller share of the frame go. [sam-tiny: 0.001, else 0]'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l max-tracks -r -d 'Most tracks at once.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l points -r -d 'Points of a prompt.'
 complete -c mugvos -n '__fish_seen_subcommand_from generate' -l prompts -r -d 'Prompts a round and track. [5; 1 where sam-tiny\'s tracks go by flow]'

@@ -35,6 +35,7 @@ class Wishes:
     stability: float | None = None
     box_nms: float | None = None
     crop_layers: int = 0
+    least_region: float | None = None
     max_tracks: int = 200
     points: int = 5
     prompts: int | None = None
@@ -55,8 +56,11 @@ class Wishes:
         offset = sam.stability_offset
         by_flow = self._by_flow(sam)
         boxes, masks = nms_of(sam, self.box_nms)
+        least = sam.least_region if self.least_region is None else self.least_region
         return GenerateSettings(
-            proposals=ProposalSettings(self.grid, trusted, stable, offset, boxes, self.crop_layers, mask_nms=masks),
+            proposals=ProposalSettings(
+                self.grid, trusted, stable, offset, boxes, self.crop_layers, mask_nms=masks, least_region=least
+            ),
             link=LinkSettings(
                 stability=sam.stability,
                 stability_offset=offset,

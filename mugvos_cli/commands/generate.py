@@ -52,6 +52,16 @@ def generate(
     crop_layers: Annotated[
         int, typer.Option("--crop-layers", metavar="N", min=0, help="Proposals: ask again in crops, 4 in layer 1.")
     ] = 0,
+    min_region: Annotated[
+        float | None,
+        typer.Option(
+            "--min-region",
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Proposals: holes and specks of a smaller share of the frame go. [sam-tiny: 0.001, else 0]",
+        ),
+    ] = None,
     max_tracks: Annotated[int, typer.Option("--max-tracks", metavar="N", min=1, help="Most tracks at once.")] = 200,
     points: Annotated[int, typer.Option("--points", metavar="N", min=1, help="Points of a prompt.")] = 5,
     prompts: Annotated[
@@ -170,6 +180,7 @@ def generate(
         stability=stability,
         box_nms=box_nms,
         crop_layers=crop_layers,
+        least_region=min_region,
         max_tracks=max_tracks,
         points=points,
         prompts=prompts,

@@ -24,3 +24,11 @@ def test_flow_carries_tracks_of_a_sam_that_does_not_find_them_again(
     settings = wishes.settings(CONFIGS[sam])
     assert settings.link.keep_warped == keep
     assert settings.prompts == prompts
+
+
+def test_masks_of_a_small_sam_lose_their_specks() -> None:
+    shares = [Wishes(least_region=asked).settings(CONFIGS[sam]).proposals.least_region for sam, asked in _REGIONS]
+    assert shares == [0.0, 0.001, 0.0, 0.01]
+
+
+_REGIONS = (("sam-vit-b", None), ("sam-tiny", None), ("sam-tiny", 0.0), ("sam-vit-b", 0.01))

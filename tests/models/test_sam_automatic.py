@@ -2,16 +2,19 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from sam_golden import case, golden_sam, unpacked
 from segment_anything import SamAutomaticMaskGenerator
+from segment_anything.utils.amg import remove_small_regions
 
-from engine.masks.boxed import iou
+from engine.masks.boxed import BoxedMask, iou
 from engine.models.sam.automatic import Proposal, ProposalSettings, nms_of, propose
 from engine.models.sam.config import CONFIGS
 from engine.models.sam.crops import crops_of, grid_points
 from engine.models.sam.prompting import Prompter
+from engine.models.sam.regions import without_small_regions
 
 RECORDED = ProposalSettings(points_per_side=6, predicted_iou=0.6, stability=0.9)
 
@@ -62,6 +65,42 @@ def test_crop_layers_are_those_of_the_generator(divisor: int, core: dict[str, np
     assert sorted(map(ours, found)) == sorted(map(theirs, reference))
     by_key = {theirs(record): record["segmentation"] for record in reference}
     assert all(np.array_equal(p.mask.whole(96, 128), by_key[ours(p)]) for p in found)
+
+
+@pytest.mark.parametrize("least", [30, 200])
+def test_small_regions_go_as_in_the_generator(least: int, core: dict[str, np.ndarray]) -> None:
+    settings = ProposalSettings(6, 0.4, 0.8, box_nms=0.9, least_region=least / (96 * 128))
+    reference = SamAutomaticMaskGenerator(
+        golden_sam(),
+        points_per_side=6,
+        pred_iou_thresh=0.4,
+        stability_score_thresh=0.8,
+        box_nms_thresh=0.9,
+        min_mask_region_area=least,
+    ).generate(core["image"])
+    prompter = Prompter(golden_sam())
+    found = propose(prompter, core["image"], settings)
+    assert len(found) == len(reference) > 5
+    by_score = {round(record["predicted_iou"], 4): record["segmentation"] for record in reference}
+    for proposal in found:
+        assert np.array_equal(proposal.mask.whole(96, 128), by_score[round(proposal.score, 4)])
+    rough = propose(prompter, core["image"], dataclasses.replace(settings, least_region=0.0))
+    assert sum(p.mask.area for p in rough) != sum(p.mask.area for p in found)
+
+
+def test_small_regions_of_a_window_are_those_of_the_picture() -> None:
+    rng = np.random.default_rng(5)
+    for least in (1, 3, 10, 40, 150, 2000):
+        for height, width in ((60, 80), (7, 90), (90, 4)):
+            noise = cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), 1.5)
+            mask = noise > rng.uniform(0.0, 0.3)
+            top, left = rng.integers(0, height // 2), rng.integers(0, width // 2)
+            mask[:top], mask[:, :left] = False, False
+            if not mask.any():
+                continue
+            expected = remove_small_regions(remove_small_regions(mask, least, "holes")[0], least, "islands")[0]
+            found = without_small_regions(BoxedMask.of(mask), (height, width), least)
+            assert np.array_equal(found.whole(height, width), expected)
 
 
 def test_a_known_embedding_is_not_made_again(core: dict[str, np.ndarray]) -> None:

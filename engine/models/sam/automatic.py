@@ -2,10 +2,11 @@
 
 A mask stays if the network trusts it, if it hardly changes with its threshold, if it is not cut by a crop's border, and
 if no better one has nearly the same box, or nearly the same pixels. Masks that fail the first test are never upsampled.
+What stays may be rid of small holes and specks.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from engine.masks.boxed import BoxedMask
 from engine.models.sam.config import SAMConfig
 from engine.models.sam.crops import Crop, crops_of, grid_points
 from engine.models.sam.prompting import Embedding, Prompter
+from engine.models.sam.regions import without_small_regions
 from engine.runtime.onednn import product
 from engine.types import BoolArray, FloatArray, UInt8Array
 
@@ -32,7 +34,8 @@ class ProposalSettings:
     logits of the picture's size between threshold - offset and threshold + offset. box_nms: IoU of boxes above which
     the less trusted mask goes; mask_nms: of masks, at half the decoder's resolution; None for no such test.
     crop_layers: layer i asks again in 4^i crops, overlapping by crop_overlap of the shorter side; crop_nms decides
-    between crops; crop_points_divisor thins the grid from layer to layer.
+    between crops; crop_points_divisor thins the grid from layer to layer. least_region: holes and specks of a smaller
+    share of the picture go (min_mask_region_area, which counts pixels).
     """
 
     points_per_side: int = 32
@@ -45,6 +48,7 @@ class ProposalSettings:
     crop_overlap: float = 512 / 1500
     crop_points_divisor: int = 1
     mask_nms: float | None = None
+    least_region: float = 0.0
 
 
 def nms_of(config: SAMConfig, box_nms: float | None = None) -> tuple[float | None, float | None]:
@@ -120,6 +124,8 @@ def propose(
         found += in_crop
     if len(crops) > 1:
         found = _suppressed(found, [1 / f.crop.area for f in found], settings.crop_nms)
+    if settings.least_region > 0:
+        found = _smoothed(found, (height, width), settings)
     return [_proposal(entry) for entry in found]
 
 
@@ -195,8 +201,25 @@ def _without_twins(found: Sequence[_Found], threshold: float) -> list[_Found]:
     return kept
 
 
-def _proposal(found: _Found) -> Proposal:
+def _smoothed(found: Sequence[_Found], size: tuple[int, int], settings: ProposalSettings) -> list[_Found]:
+    """Without small holes and specks; where boxes are compared, then once more, and masks that had none come first."""
+    least = settings.least_region * size[0] * size[1]
+    smooth = [_with_mask(entry, without_small_regions(_mask(entry), size, least)) for entry in found]
+    if settings.box_nms is None:
+        return smooth
+    unchanged = [float(after.code == before.code) for after, before in zip(smooth, found, strict=True)]
+    return _suppressed(smooth, unchanged, max(settings.box_nms, settings.crop_nms))
+
+
+def _mask(found: _Found) -> BoxedMask:
     x0, y0, x1, y1 = found.box
-    crop = rle.decode_checked(found.code, y1 - y0 + 1, x1 - x0 + 1)
+    return BoxedMask(y0, x0, rle.decode_checked(found.code, y1 - y0 + 1, x1 - x0 + 1))
+
+
+def _with_mask(found: _Found, mask: BoxedMask) -> _Found:
+    return replace(found, code=rle.encode(mask.crop), box=(mask.left, mask.top, mask.right - 1, mask.bottom - 1))
+
+
+def _proposal(found: _Found) -> Proposal:
     corners = (found.crop.x0, found.crop.y0, found.crop.x1, found.crop.y1)
-    return Proposal(BoxedMask(y0, x0, crop), found.score, found.stability, found.point, corners)
+    return Proposal(_mask(found), found.score, found.stability, found.point, corners)

@@ -61,6 +61,11 @@ class SAMConfig:
         return self.drawn_prompts
 
     @property
+    def least_region(self) -> float:
+        """Share of the picture below which holes and specks of its masks are noise; SAM's generator keeps them all."""
+        return 0.001 if self.drawn_prompts else 0.0
+
+    @property
     def finds_again(self) -> bool:
         """Whether points inside a mask get that mask again, which carries tracks in the paper's pipeline.
 
