@@ -142,6 +142,11 @@ def test_names_are_unique(tmp_path: Path) -> None:
         write_frames(tmp_path / place, _scene(0, 1))
     sources = [str(tmp_path / place) for place in ("x/1", "y/1", "y/2", "y/2")]
     assert [name for name, _ in named(sources)] == ["x/1", "y/1", "y/2", "y/2-2"]
+    twins = [str(tmp_path / path) for path in ("x/a.mp4", "x/a.mkv", "x/a-2.mp4", "y/a-2.mp4")]
+    for twin in twins:
+        Path(twin).parent.mkdir(exist_ok=True)
+        Path(twin).touch()
+    assert [name for name, _ in named(twins)] == ["x/a", "x/a-3", "x/a-2", "y/a-2"]
 
 
 def test_every_video_is_in_one_shard() -> None:
