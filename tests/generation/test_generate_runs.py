@@ -173,16 +173,6 @@ def test_the_plan_alone(run: Callable[..., Any], videos: Path, tmp_path: Path) -
     assert outcome.status == 2 and "no output named: add -o FILE" in outcome.err
 
 
-def test_clips_of_one_name_are_refused_before_any_is_made(run: Callable[..., Any], tmp_path: Path) -> None:
-    light, dark = np.full((48, 64, 3), 250, np.uint8), np.zeros((48, 64, 3), np.uint8)
-    dark[10:30, 5:40] = 90
-    write_frames(tmp_path / "v" / "a", [light] * 8 + [dark] * 8)
-    write_frames(tmp_path / "v" / "a_scene0", [dark] * 2)
-    refused = run(tmp_path / "v", "--split-scenes", "-o", tmp_path / "out.h5")
-    assert refused.status == 2 and "both have a clip named a_scene0: rename" in refused.err
-    assert not (tmp_path / "out.h5").exists()
-
-
 @pytest.mark.parametrize("option", ["--min-mean-iou", "--min-agreement", "--duplicates"])
 def test_an_iou_is_a_share(option: str, run: Callable[..., Any], videos: Path, tmp_path: Path) -> None:
     refused = run(videos, "-o", tmp_path / "out.h5", option, 70)
