@@ -94,7 +94,10 @@ class _Evaluation:
         self.pred, self.truth, self.rules, self.settings = pred, truth, rules, settings
         if rules.needs_meta and not settings.meta.objects:
             raise EvaluationError(f"protocol {rules.name} needs the meta file of the data set", "name it with --meta")
-        self.pairs = _matched(truth, pred)
+        belonging = _matched(truth, pred)
+        claimed = set(belonging.values())
+        self.extra = [name for name in pred.clips if name not in claimed]
+        self.pairs = {name: belonging[name] for name in truth.clips if name in belonging}
         self.failed: set[str] = set()
         self.problems: list[Problem] = []
         self.oddities: list[str] = []
@@ -188,10 +191,8 @@ class _Evaluation:
         return tuple(ClipScore(name, tracks) for name, tracks in judged.items() if tracks)
 
     def _notes(self) -> list[str]:
-        used = set(self.pairs.values())
-        extra = [name for name in self.pred.clips if name not in used]
         notes = [f"judged: {self.rules.judged}"]
-        notes += [f"{some(extra, 'predicted clip')} without truth ignored"] if extra else []
+        notes += [f"{some(self.extra, 'predicted clip')} without truth ignored"] if self.extra else []
         notes += [note for plan in self.plans.values() for note in plan.notes]
         return notes + first_of(dict.fromkeys(self.oddities))
 
@@ -208,11 +209,14 @@ def _is_seen(track: TrackScore) -> bool:
     return track.traits is None or track.traits.area > 0
 
 
-def _matched(truth: Masks, pred: Masks) -> dict[str, str]:
-    """True clip -> predicted clip. Raises EvaluationError if there is no truth or nothing belongs together."""
+def _matched(truth: LastClip, pred: LastClip) -> dict[str, str]:
+    """True clip -> predicted clip, of clips that are not chosen too: the prediction of one is never that of another.
+
+    Raises EvaluationError if there is no truth or nothing belongs together.
+    """
     if not truth.clips:
         raise EvaluationError("the ground truth holds no clip", "check the path given with --gt")
-    pairs = match_clips(truth.clips, pred.clips)
+    pairs = match_clips(truth.all_clips, pred.clips) or match_clips(truth.clips, pred.clips)
     if not pairs:
         raise EvaluationError(
             f"no predicted clip has the name of a true one: predicted {some(pred.clips, 'clip')}, "

@@ -46,6 +46,11 @@ class LastClip:
         return bool(getattr(self._source, "anonymous", False))
 
     @property
+    def all_clips(self) -> Sequence[str]:
+        """Those that are not shown too."""
+        return self._source.clips
+
+    @property
     def clips(self) -> Sequence[str]:
         return [name for name in self._source.clips if self._chosen is None or name in self._chosen]
 

@@ -105,7 +105,8 @@ class Batch:
         self._make(tasks, executor, quality, watch, summary, failed)
         count = len(tasks) - len(failed)
         if not count:
-            raise StoreError(f"{self.output}: none of the clips could be made", "the lines above say why")
+            why = "the lines above say why" if summary.failures else "no video has frames enough for one; see --dry-run"
+            raise StoreError(f"{self.output}: none of the clips could be made", why)
 
         def made() -> Iterator[Job]:
             return (self._job(task, quality) for task in tasks if task.name not in failed)

@@ -42,11 +42,19 @@ def named(sources: Sequence[str]) -> list[tuple[str, str]]:
     repeated = {name for name, count in Counter(names).items() if count > 1}
     names = [_name(s, 2) if name in repeated else name for name, s in zip(names, sources, strict=True)]
     used: Counter[str] = Counter()
-    unique = []
-    for name in names:
+    taken = set(names)
+    return [(_unique(name, used, taken), source) for name, source in zip(names, sources, strict=True)]
+
+
+def _unique(name: str, used: Counter[str], taken: set[str]) -> str:
+    """The name where it comes for the first time, later with the next number that makes no other video's name."""
+    used[name] += 1
+    if used[name] == 1:
+        return name
+    while (numbered := f"{name}-{used[name]}") in taken:
         used[name] += 1
-        unique.append(name if used[name] == 1 else f"{name}-{used[name]}")
-    return list(zip(unique, sources, strict=True))
+    taken.add(numbered)
+    return numbered
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -89,7 +97,10 @@ def plan(
     on_failure: Callable[[str, MugvosError], None],
     on_video: Callable[[int], None] | None = None,
 ) -> list[ClipTask]:
-    """The clips of all videos; those that cannot be read are told to `on_failure` by name."""
+    """The clips of all videos; those that cannot be read are told to `on_failure` by name.
+
+    Raises UsageError where clips of two videos would have one name: a scene of `a` and a video `a_scene0`.
+    """
     tasks: list[ClipTask] = []
     for done, (name, source) in enumerate(videos, 1):
         try:
@@ -98,7 +109,18 @@ def plan(
             on_failure(name, error)
         if on_video is not None:
             on_video(done)
+    _refuse_twins(tasks)
     return tasks
+
+
+def _refuse_twins(tasks: Sequence[ClipTask]) -> None:
+    sources: dict[str, str] = {}
+    for task in tasks:
+        if task.name in sources:
+            raise UsageError(
+                f"{sources[task.name]} and {task.source} both have a clip named {task.name}", "rename one of them"
+            )
+        sources[task.name] = task.source
 
 
 def _scenes(name: str, video: VideoReader) -> list[tuple[str, int, int]]:

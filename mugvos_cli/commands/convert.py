@@ -9,6 +9,7 @@ from engine.errors import PartialError, UsageError
 from mugvos_cli import console
 from mugvos_cli.options import FORMATS, Clip, Overwrite, completing, one_of
 
+_SWITCHES = {"flatten": "davis", "predictions": "mugvos", "nested": "pipeline"}
 _IN_HELP = "A store, a tree of PNGs, JSON, NDJSON, or -. Several, or a folder of stores, are merged into one."
 
 
@@ -103,12 +104,25 @@ def _convert(
     from engine.store import export, open_source
 
     _refuse_same([path], output)
+    _refuse_in_vain(output, target_format, more)
     with open_source(path, source_format) as source:
         names = clip or list(source.clips)
         with console.progress("converting", len(names)) as progress:
             export(source, output, target_format, clips=names, overwrite=overwrite, on_progress=progress, **more)
         for note in getattr(source, "notes", ()):
             console.warn(note)
+
+
+def _refuse_in_vain(output: str, target_format: str | None, more: dict[str, bool]) -> None:
+    """Switches of another format, and a folder that would be called like a file."""
+    from engine.store.export import format_of_suffix
+
+    chosen = target_format or format_of_suffix(Path(output))
+    for switch, format in _SWITCHES.items():
+        if more[switch] and format != chosen:
+            raise UsageError(f"--{switch} is for --to {format}, not {chosen}", "leave it out")
+    if Path(output).suffix.lower() == ".zip":
+        raise UsageError(f"{output}: zips are read, not written", "name a folder or file, and zip that")
 
 
 def _refuse_same(inputs: list[str], output: str) -> None:

@@ -107,14 +107,19 @@ def generate(
     ] = None,
     min_mean_iou: Annotated[
         float | None,
-        typer.Option("--min-mean-iou", metavar="IOU", help="Leave out tracks less like their warped masks."),
+        typer.Option(
+            "--min-mean-iou", metavar="IOU", min=0, max=1, help="Leave out tracks less like their warped masks."
+        ),
     ] = None,
     min_agreement: Annotated[
         float | None,
-        typer.Option("--min-agreement", metavar="IOU", help="Leave out tracks that differ when run backwards."),
+        typer.Option(
+            "--min-agreement", metavar="IOU", min=0, max=1, help="Leave out tracks that differ when run backwards."
+        ),
     ] = None,
     duplicates: Annotated[
-        float | None, typer.Option("--duplicates", metavar="IOU", help="Of tracks more alike than this, one stays.")
+        float | None,
+        typer.Option("--duplicates", metavar="IOU", min=0, max=1, help="Of tracks more alike than this, one stays."),
     ] = None,
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Only the I-th of N parts of the videos, I from 1.")

@@ -115,7 +115,8 @@ def _print(path: str, source: "MaskSource", names: Sequence[str], quick: bool) -
         total = _sum(total, counts)
         if len(rows) < _MOST_ROWS:
             rows.append(_row(last))
-    _print_head(_file(path, source), {"clip": clips, "track": tracks, "mask": masks})
+    empty = total.rows - total.masks if total is not None else 0
+    _print_head(_file(path, source), {"clip": clips, "track": tracks, "mask": masks}, empty)
     console.table(("clip", "size", "frames", "tracks", "masks", "fps", "state"), rows)
     if clips > len(rows):
         console.result(f"... and {clips - len(rows)} more; --clip NAME shows one, --json all")
@@ -125,10 +126,12 @@ def _print(path: str, source: "MaskSource", names: Sequence[str], quick: bool) -
         print_statistics(total.as_dict())
 
 
-def _print_head(file: dict[str, Any], counts: dict[str, int]) -> None:
+def _print_head(file: dict[str, Any], counts: dict[str, int], empty: int) -> None:
+    """empty: of the masks counted here, those without a pixel, which the statistics below leave out."""
     schema = file["store_schema"]
     parts = [f"{file['format']} of schema {schema}" if schema else file["format"]]
     parts += [console.counted(number, what) for what, number in counts.items()]
+    parts[-1] += f" ({empty} of them empty)" if empty else ""
     if file["bytes"] is not None:
         parts.append(console.size(file["bytes"]))
     console.result(f"{file['path']}: {', '.join(parts)}")

@@ -111,7 +111,15 @@ def test_input_and_output_at_once(cli, store):
 
 
 @pytest.mark.parametrize(
-    ("args", "part"), [(["x"], "does not say which format"), (["x.h5", "--to", "bogus"], "is not one of")]
+    ("args", "part"),
+    [
+        (["x"], "does not say which format"),
+        (["x.h5", "--to", "bogus"], "is not one of"),
+        (["x.h5", "--flatten"], "--flatten is for --to davis, not store"),
+        (["x", "--to", "davis", "--predictions"], "--predictions is for --to mugvos, not davis"),
+        (["x", "--to", "coco", "--nested"], "--nested is for --to pipeline, not coco"),
+        (["x.zip", "--to", "mugvos"], "zips are read, not written"),
+    ],
 )
 def test_formats_that_are_not_clear(cli, store, tmp_path, args, part):
     done = cli("convert", store, tmp_path / args[0], *args[1:])

@@ -224,6 +224,12 @@ def test_chosen_clips_are_judged_alone(cli: Run, tmp_path: Path) -> None:
     done = cli("evaluate", found, "--gt", truth, "--clip", "bear")
     assert done.status == 0, done.err
     assert "cow" not in done.out
+    lone = cli("evaluate", found, "--gt", truth, "--clip", "cow")
+    assert lone.status == 1 and "(cow) without prediction" in lone.err, "bear's masks are not those of cow"
+    every = cli("evaluate", truth, "--gt", truth, "--clip", "bear")
+    assert every.status == 0 and "without truth" not in every.err, "cow has a truth, but was not asked for"
+    (found / "bear").rename(found / "mine")
+    assert cli("evaluate", found, "--gt", truth, "--clip", "bear").status == 0, "two lone clips belong together"
     wrong = cli("evaluate", found, "--gt", truth, "--clip", "beer")
     assert (wrong.status, "no clip 'beer'" in wrong.err) == (2, True)
 

@@ -86,6 +86,16 @@ def test_the_statistics_of_table_1(cli, store):
     assert lines[-2].split("  ")[0] == "density" and lines[-1].split() == ["0.120", "16", "4", "2.0", "8"]
 
 
+def test_masks_without_a_pixel_are_told_apart(cli, tmp_path):
+    mask = np.zeros((20, 30), bool)
+    mask[3:9, 3:9] = True
+    records = [rle.record(0, 1, mask), rle.record(1, 1, mask & False)]
+    with StoreWriter(tmp_path / "t.h5") as writer:
+        writer.add_clip("bear", 30, 20, 2, [Track(1, "animal")], records)
+    lines = cli("info", tmp_path / "t.h5").out.splitlines()
+    assert "2 masks (1 of them empty)" in lines[0] and lines[-1].split()[1] == "1"
+
+
 def test_quick_reads_no_masks(cli, store):
     document = json.loads(cli("info", store, "--json", "--quick").out)
     assert document["statistics"] is None and document["clips"][0]["masks"] == 8

@@ -154,6 +154,8 @@ def test_clips_of_a_length(run: Callable[..., Any], videos: Path, tmp_path: Path
         clip = store.clip("a_bin0")
         assert (clip.width, clip.height, list(clip.frames)) == (64, 48, [0, 1, 2])
     assert "no size" in run(videos / "a", "-o", tmp_path / "x.h5", "--resize", "64").err
+    short = run(videos, "-o", tmp_path / "x.h5", "--clip-length", 5)
+    assert short.status == 2 and "no video has frames enough" in short.err and "above" not in short.err
 
 
 def test_the_plan_alone(run: Callable[..., Any], videos: Path, tmp_path: Path) -> None:
@@ -169,6 +171,12 @@ def test_the_plan_alone(run: Callable[..., Any], videos: Path, tmp_path: Path) -
     assert "from frame" in run(videos, "--dry-run").out
     outcome = run(videos)
     assert outcome.status == 2 and "no output named: add -o FILE" in outcome.err
+
+
+@pytest.mark.parametrize("option", ["--min-mean-iou", "--min-agreement", "--duplicates"])
+def test_an_iou_is_a_share(option: str, run: Callable[..., Any], videos: Path, tmp_path: Path) -> None:
+    refused = run(videos, "-o", tmp_path / "out.h5", option, 70)
+    assert refused.status == 2 and option in refused.err and refused.err.count("\n") == 1
 
 
 def test_kept_warped_masks_are_part_of_a_run(run: Callable[..., Any], videos: Path, tmp_path: Path) -> None:

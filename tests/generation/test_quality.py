@@ -8,7 +8,7 @@ import pytest
 from small_videos import write_frames
 
 from engine.errors import UsageError
-from engine.generation.plan import ClipTask, Split, named, parse_shard, shard, tasks_of
+from engine.generation.plan import ClipTask, Split, named, parse_shard, plan, shard, tasks_of
 from engine.generation.quality import QualitySettings, judge
 from engine.generation.scenes import cuts
 from engine.generation.tree import Containment, Place
@@ -142,6 +142,20 @@ def test_names_are_unique(tmp_path: Path) -> None:
         write_frames(tmp_path / place, _scene(0, 1))
     sources = [str(tmp_path / place) for place in ("x/1", "y/1", "y/2", "y/2")]
     assert [name for name, _ in named(sources)] == ["x/1", "y/1", "y/2", "y/2-2"]
+    twins = [str(tmp_path / path) for path in ("x/a.mp4", "x/a.mkv", "x/a-2.mp4", "y/a-2.mp4")]
+    for twin in twins:
+        Path(twin).parent.mkdir(exist_ok=True)
+        Path(twin).touch()
+    assert [name for name, _ in named(twins)] == ["x/a", "x/a-3", "x/a-2", "y/a-2"]
+
+
+def test_clips_of_one_name_are_refused(tmp_path: Path) -> None:
+    write_frames(tmp_path / "film", _scene(0, 6) + _scene(1, 6))
+    write_frames(tmp_path / "film_scene0", _scene(2, 2))
+    videos = [(name, str(tmp_path / name)) for name in ("film", "film_scene0")]
+    with pytest.raises(UsageError, match="both have a clip named film_scene0: rename"):
+        plan(videos, Split(scenes=True), lambda name, error: None)
+    assert len(plan(videos, Split(), lambda name, error: None)) == 2
 
 
 def test_every_video_is_in_one_shard() -> None:
