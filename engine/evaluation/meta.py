@@ -128,6 +128,8 @@ def _number(name: Any) -> int:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise EvaluationError(f"{path}: no such file", "check the name") from error
     except (OSError, UnicodeDecodeError) as error:
         raise EvaluationError(f"{path}: cannot be read as text", "check the name") from error
 

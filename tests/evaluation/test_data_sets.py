@@ -174,6 +174,14 @@ def test_other_meta_files_are_refused_by_name(tmp_path: Path, content: str, word
         read_meta(tmp_path / "meta.json")
 
 
+def test_a_meta_file_that_is_not_there_is_told_from_one_that_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"gone\.json: no such file"):
+        read_meta(tmp_path / "gone.json")
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(EvaluationError, match="cannot be read as text"):
+        read_meta(tmp_path / "bytes.json")
+
+
 def test_a_meta_file_that_names_frames_the_truth_lacks() -> None:
     from engine.evaluation.meta import MetaObject
 
