@@ -333,6 +333,16 @@ def test_inputs_are_never_replaced(cli: Cli, here: Path, output: str) -> None:
     assert (here / "tracks.h5").stat().st_size > 1000
 
 
+@pytest.mark.parametrize("video", ["frames/*.png", "list.txt", "frames/00000.png", "frames"])
+def test_pictures_that_are_read_are_never_replaced(cli: Cli, here: Path, video: str) -> None:
+    before = {file: file.read_bytes() for file in sorted((here / "frames").iterdir())}
+    (here / "list.txt").write_text("".join(f"frames/{file.name}\n" for file in before))
+    for output in ("frames", "frames/00000.png"):
+        outcome = cli("visualize", "tracks.h5", "--video", video, "-o", output, "--overwrite")
+        assert outcome.status == 2 and "is an input of this command" in outcome.err
+    assert {file: file.read_bytes() for file in (here / "frames").iterdir()} == before
+
+
 def test_a_damaged_frame_leaves_the_earlier_film(cli: Cli, here: Path) -> None:
     assert cli("visualize", "tracks.h5", "-o", "out.mp4").status == 0
     before = (here / "out.mp4").read_bytes()
