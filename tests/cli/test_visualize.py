@@ -290,6 +290,8 @@ def test_masks_from_standard_input(cli: Cli, here: Path, monkeypatch: pytest.Mon
         (["tracks.h5", "--gt", "tracks.h5", "-o", "x.mp4"], "--gt is for a report"),
         (["tracks.h5", "--clip", "dog"], "no clip dog: it has clip"),
         (["tracks.h5", "--track", "9"], "clip clip: no track 9: it has 1, 2"),
+        (["tracks.h5", "--track", "1", "--track", "9"], "clip clip: no track 9: it has 1, 2"),
+        (["two.h5", "-o", "x.png", "--track", "1", "--track", "9"], "2 clips: no track 9: they have 1"),
         (["tracks.h5", "-o", "-"], "pictures are not written to standard output"),
         (["tracks.h5", "--blank", "--video", "frames"], "--blank and --video exclude each other"),
         (["-", "--video", "-"], "masks and video cannot both come from standard input"),
