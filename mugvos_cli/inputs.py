@@ -23,6 +23,14 @@ def refuse_inputs(target: Path | None, inputs: Iterable[str | Path | None]) -> N
             raise OutputError(f"{target}: is an input of this command, or holds one", "choose another output")
 
 
+def keep_inputs(output: Path | None, profile: Path | None, inputs: Sequence[str | Path | None]) -> None:
+    """Raises OutputError where an output would replace an input, or the profile the output."""
+    refuse_inputs(output, inputs)
+    refuse_inputs(profile, inputs)
+    if output is not None and profile is not None and output.absolute() == profile.absolute():
+        raise OutputError(f"{profile}: the store goes there already", "choose another file for --profile")
+
+
 def _replaces(target: Path, path: Path) -> bool:
     """Whether an existing input would be lost with an existing target: it, the folder it lies in, a picture of it."""
     from engine.video.stills import is_still

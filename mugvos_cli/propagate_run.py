@@ -3,14 +3,14 @@
 Knows the options and the console. The work is engine.propagation.job.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
-from mugvos_cli.inputs import refuse_inputs
+from mugvos_cli.inputs import keep_inputs
 from mugvos_cli.interrupt import GO_ON, stoppable
 from mugvos_cli.lines import mask_lines
 from mugvos_cli.spots_run import asker_of, find_masks
@@ -135,16 +135,6 @@ def one_stdout(output: Path | None, ndjson: bool, json: bool) -> None:
             f"{' and '.join(chosen)} {'all' if len(chosen) > 2 else 'both'} write to standard output",
             "leave all but one of them out",
         )
-
-
-def keep_inputs(output: Path | None, profile: Path | None, inputs: Sequence[str | Path | None]) -> None:
-    """Raises OutputError where an output would replace an input, or the profile the output."""
-    from engine.errors import OutputError
-
-    refuse_inputs(output, inputs)
-    refuse_inputs(profile, inputs)
-    if output is not None and profile is not None and output.absolute() == profile.absolute():
-        raise OutputError(f"{profile}: the store goes there already", "choose another file for --profile")
 
 
 def tracker_of(
