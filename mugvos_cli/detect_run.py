@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
+from mugvos_cli.inputs import keep_inputs
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
 from mugvos_cli.propagate_run import profiled, refuse_profiled_graphs, target
@@ -49,6 +50,7 @@ def run_detecting(asked: DetectRequest) -> None:
     if is_camera(asked.video):
         raise UsageError("--detect-every looks at several frames at once, so it follows no camera", "give a video")
     refuse_profiled_graphs(asked.profile, asked.options)
+    keep_inputs(asked.output, asked.profile, [asked.video, asked.model, asked.sam])
     with open_stream(asked.video, asked.raw) as reader:
         made, arithmetic = _loop(asked)
         with profiled(asked.profile, asked.device, made.loop.tracker) as profile:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
+from mugvos_cli.inputs import keep_inputs
 from mugvos_cli.interrupt import GO_ON, stoppable
 from mugvos_cli.lines import mask_lines
 from mugvos_cli.spots_run import asker_of, find_masks
@@ -74,6 +75,7 @@ def run_masks(asked: MaskRequest) -> None:
     refuse_profiled_graphs(asked.profile, asked.options)
     parsed = [prompt for text in asked.masks for prompt in parse_mask_prompt(text)]
     _check_one_stdin([Path(asked.video), *(prompt.path for prompt in parsed)])
+    keep_inputs(asked.output, asked.profile, [asked.video, *(it.path for it in parsed), asked.model, asked.sam])
     spots = parse_spots(asked.points, asked.boxes)
     live = asked.live or is_camera(asked.video)
     if live:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
+from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
 
@@ -72,6 +73,7 @@ def run_text(asked: TextRequest) -> None:
 def _check(asked: TextRequest) -> None:
     from engine.errors import UsageError
 
+    refuse_inputs(asked.output, [asked.video, asked.model, asked.then])
     outputs = {"--ndjson": asked.ndjson, "--json": asked.json, "-o -": str(asked.output) == "-"}
     both = [name for name, chosen in outputs.items() if chosen]
     if len(both) > 1:

@@ -90,6 +90,8 @@ class Shelf:
         return frame.image
 
     def _laid(self, index: int) -> bytes:
+        if index >= self.count:
+            raise self._beyond(index)  # waiting for it would never end
         with self._news:
             self._news.wait_for(lambda: self._ready > index or self._fault is not None or self._closed)
             if self._ready <= index:

@@ -105,6 +105,8 @@ class Workbench:
             self._agreements[clip] = Agreement(
                 lambda index: self.image(clip, index), lambda t, index: document.mask(t, document.numbers[index])
             )
+        for index in indices or ():
+            _number(document, index)
         known = range(len(document.numbers)) if indices is None else indices
         return self._agreements[clip].of(track, known)
 

@@ -37,7 +37,9 @@ class Stage:
     ) -> None:
         self.path = path
         self.masks, self._tracks, self._blank, self._level = masks, tracks, blank, level
-        self.clips = self._with_tracks(self._named(clips))
+        named = self._named(clips)
+        self._check_tracks(named)
+        self.clips = self._with_tracks(named)
         self._videos = None if video is None else find_videos([video])
 
     def footage(self, name: str) -> str | None:
@@ -79,6 +81,17 @@ class Stage:
             more = ", ..." if len(known) > 10 else ""
             raise UsageError(f"{self.path}: no clip {unknown[0]}", f"it has {', '.join(known[:10])}{more}")
         return [name for name in known if wanted is None or name in wanted]
+
+    def _check_tracks(self, clips: Sequence[str]) -> None:
+        """Raises UsageError for an id that no track of these clips has."""
+        if self._tracks is None:
+            return
+        known = {track.id: None for name in clips for track in self.masks.clip(name).tracks}
+        unknown = ", ".join(str(track) for track in sorted(set(self._tracks) - known.keys()))
+        if unknown:
+            what = f"clip {clips[0]}" if len(clips) == 1 else f"{self.path}: {len(clips)} clips"
+            listed = ", ".join(map(str, list(known)[:20])) or "none"
+            raise UsageError(f"{what}: no track {unknown}", f"{'it has' if len(clips) == 1 else 'they have'} {listed}")
 
     def _with_tracks(self, clips: Sequence[str]) -> Sequence[str]:
         if (self._tracks is None and self._level is None) or len(clips) == 1:

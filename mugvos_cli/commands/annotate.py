@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mugvos_cli import console
+from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.options import Device, Format, Overwrite, Precision, Video
 
 if TYPE_CHECKING:
@@ -108,12 +109,18 @@ def _store(tracks: Path, store: Path | None, video: str | None, format: str | No
         console.info(f"began {tracks}")
         return tracks
     if tracks.is_file() and is_hdf5(tracks):
+        if store is not None and not (store.exists() and store.samefile(tracks)):
+            raise UsageError(
+                f"{tracks}: is a mask store, and decisions are written into it, not into {store}",
+                "leave --store out, or copy the store first and annotate the copy",
+            )
         return tracks
     if store is None:
         raise UsageError(f"{tracks}: is no mask store", "name one to take it over into: --store tracks.h5")
     if store.exists() and not overwrite:
         console.info(f"{store} is there already and is gone on with")
         return store
+    refuse_inputs(store, [tracks, video])
     with open_source(tracks, format) as source:
         export(source, store, "store", overwrite=overwrite)
     console.info(f"took {tracks} over into {store}")

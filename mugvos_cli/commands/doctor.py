@@ -68,7 +68,7 @@ def doctor(json: Json = False) -> None:
 
 def _line(check: Check) -> str:
     word = "ok" if check.ok else "missing" if check.needed else "absent"
-    return f"{word:8}{check.name:24}{check.detail}"
+    return f"{word:8}{check.name:24} {check.detail}"
 
 
 def _checks() -> Iterator[Check]:

@@ -9,6 +9,7 @@ import typer
 from mugvos_cli import console
 from mugvos_cli.executing import EXECUTORS, chosen_executor, make_executor
 from mugvos_cli.generate_run import Sources, run_batch, sum_up, sum_up_failures
+from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.options import Device, Json, Overwrite, Precision, Seed, one_of
 
 if TYPE_CHECKING:
@@ -237,6 +238,7 @@ def _checked(output: Path | None, videos: list[tuple[str, str]], executor: str) 
         raise UsageError("this shard has no video", "use fewer shards than videos")
     if str(output) != "-" and output.is_dir():
         raise UsageError(f"{output} is a folder", "name a file, such as tracks.h5")
+    refuse_inputs(output, [source for _, source in videos])
     return output
 
 

@@ -35,6 +35,7 @@ _MEMORY = ("temporal", "long-term")
 
 
 def propagate(
+    ctx: typer.Context,
     video: Video,
     live: choose.Live = False,
     raw: choose.Raw = None,
@@ -155,6 +156,7 @@ def propagate(
         chunk=chunk,
         seed=seed,
     )
+    _refuse_idle_options(ctx, text, detect_every)
     if text:
         if mask or point or box:
             raise UsageError("--text finds its objects itself", "leave --mask, --point and --box out")
@@ -186,6 +188,26 @@ def propagate(
             masks=mask or [], points=point or [], boxes=box or [], **{name: given[name] for name in (*same, *more)}
         )
     )
+
+
+def _refuse_idle_options(ctx: typer.Context, text: list[str] | None, detect_every: int | None) -> None:
+    """Raises UsageError for what was said about sentences, or about finding, on a command line that asks for neither.
+
+    Environment and mugvos.toml are defaults for every run, and may say it.
+    """
+    from engine.errors import UsageError
+
+    if text and detect_every is not None:
+        raise UsageError("--text and --detect-every both find the objects", "leave one of them out")
+    idle = {
+        "--text": () if text else ("raw_text", "window", "text_encoder"),
+        "--detect-every": () if detect_every else ("voting", "max_missed", "max_objects", "large_first"),
+    }
+    for needed, names in idle.items():
+        for name in names:
+            source = ctx.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise UsageError(f"--{name.replace('_', '-')} goes with {needed}", "leave it out")
 
 
 def _refuse(why: str, **unusable: object) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from engine.errors import MugvosError, OutputError, PartialError, UsageError
 from mugvos_cli import console
+from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.options import Clip, Format, Output, Overwrite, Video
 
 if TYPE_CHECKING:
@@ -153,12 +154,6 @@ def _check_free(target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target}: exists already", "pass --overwrite to replace it, or choose another output")
 
 
-def _check_no_input(target: Path, inputs: Sequence[str | None]) -> None:
-    """Refuse to replace an input, whatever was asked."""
-    if target.exists() and any(entry and Path(entry).exists() and target.samefile(entry) for entry in inputs):
-        raise OutputError(f"{target}: is an input of this command", "choose another output")
-
-
 def _write_films(
     stage: "Stage", target: Path, span: "Span", style: "Style", fps: float | None, overwrite: bool
 ) -> None:
@@ -171,7 +166,7 @@ def _write_films(
 
     def work(name: str) -> None:
         path = target if len(stage.clips) == 1 else target / file_name(name, "clip")
-        _check_no_input(path, [stage.path, stage.footage(name)])
+        refuse_inputs(path, [stage.path, stage.footage(name)])
         _check_free(path, overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
         with stage.scene(name) as scene:
@@ -199,12 +194,12 @@ def _write_sheet(
     from engine.rendering.files import write_picture
     from engine.rendering.sheet import Band, contact_sheet
 
-    _check_no_input(target, [stage.path])
+    refuse_inputs(target, [stage.path])
     _check_free(target, overwrite)
     bands: list[Band] = []
 
     def work(name: str) -> None:
-        _check_no_input(target, [stage.footage(name)])
+        refuse_inputs(target, [stage.footage(name)])
         with stage.scene(name) as scene:
             bands.extend(
                 track_bands(scene, span, style, layout) if per_track else [sheet_band(scene, span, style, layout)]
@@ -232,7 +227,7 @@ def _write_report(
 
     if style.cut_out:
         raise UsageError("a report shows whole frames", "leave out --cut-out")
-    _check_no_input(target, [stage.path])
+    refuse_inputs(target, [stage.path])
     _check_free(target, overwrite)
     sections: list[str] = []
 

@@ -105,6 +105,8 @@ def test_frames_that_agree_are_accepted_at_once(server: Server) -> None:
     page.ask("undo")
     agreement = page.ask("agreement", track=SQUARE)["agreement"]
     assert sorted(agreement) == ["1", "2", "3", "4", "5"] and min(agreement.values()) > 0.8
+    beyond = page.post("agreement", track=SQUARE, indices=[1, 99999])
+    assert (beyond.status_code, "no frame 99999" in beyond.text) == (400, True), beyond.text
     states = page.ask("decide", action="accept_rest", track=SQUARE, least_iou=0.8)["track"]["states"]
     assert states == "a1c5"
 

@@ -41,6 +41,21 @@ def test_frames_that_the_video_has_not(tmp_path: Path, kind: str) -> None:
     shelf.close()
 
 
+@pytest.mark.parametrize("kind", ["frames", "clip.mp4"])
+def test_a_frame_beyond_the_end_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    source = (write_video if kind.endswith("mp4") else write_frames)(tmp_path / kind, IMAGES)
+    shelf = Shelf(open_video(source), 5)
+    limit = threading.Timer(60, shelf.close)  # where somebody waits, this ends it
+    limit.start()
+    assert shelf.jpeg(4)
+    for index in (5, 10**20):
+        with pytest.raises(VideoError, match=f"has no frame {index}"):
+            shelf.jpeg(index)
+    assert limit.is_alive()
+    limit.cancel()
+    shelf.close()
+
+
 def test_the_first_stable_mask_is_proposed_else_the_most_stable() -> None:
     assert choose(np.array([0.5, 0.96, 0.99]), 0.95) == 1
     assert choose(np.array([0.5, 0.94, 0.9]), 0.95) == 1

@@ -24,6 +24,7 @@ def test_one_line_each(cli, bundled):
     assert all(line.split()[0] in {"ok", "missing", "absent"} for line in lines)
     for part in ("python", "torch", "device cpu", "write H.264", "weights mmpm-tiny", "disk space", "weights folder"):
         assert any(part in line for line in lines), part
+    assert any("mavos-swinb-lvos https://" in line for line in lines), "the longest name has a space behind it"
 
 
 def test_json(cli, bundled):

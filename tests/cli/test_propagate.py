@@ -82,6 +82,22 @@ def test_an_output_that_exists_is_kept_unless_told(cli: Cli) -> None:
     assert Path("clip.h5").read_bytes() != before
 
 
+@pytest.mark.parametrize("kind", ["-o", "--profile"])
+def test_inputs_are_never_replaced(cli: Cli, here: Path, kind: str) -> None:
+    assert cli("propagate", "clip.mp4", "--mask", "m.png", "-o", "first.h5", *FAST).status == 0
+    before = {name: (here / name).read_bytes() for name in ("clip.mp4", "m.png", "first.h5")}
+    for name in before:
+        given = ("--mask", "m.png", "--mask", "more=first.h5", *FAST, "--overwrite")
+        done = cli("propagate", "clip.mp4", *given, kind, name)
+        assert done.status == 2 and f"{name}: is an input of this command" in done.err
+    assert {name: (here / name).read_bytes() for name in before} == before
+
+
+def test_the_profile_never_replaces_the_store(cli: Cli) -> None:
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", *FAST, "-o", "out.h5", "--profile", "./out.h5")
+    assert done.status == 2 and "the store goes there already" in done.err
+
+
 def test_lines_alone_write_no_file_and_equal_the_store(cli: Cli, here: Path) -> None:
     files = sorted(here.iterdir())
     done = cli("propagate", "clip.mp4", "--mask", "m.png", "--ndjson", *FAST)
@@ -319,6 +335,27 @@ def test_sentences_and_looking_need_frames_in_memory(cli: Cli) -> None:
     for what in (("--text", "a dog"), ("--detect-every", "5", "--model", "deva")):
         done = cli("propagate", "clip.mp4", *what, "--decode", "cuda")
         assert done.status == 2 and "--decode cannot be had" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--mask", "m.png", "--voting", "3"), "--voting goes with --detect-every"),
+        (("--mask", "m.png", "--max-missed", "1"), "--max-missed goes with --detect-every"),
+        (("--text", "a dog", "--large-first"), "--large-first goes with --detect-every"),
+        (("--mask", "m.png", "--window", "9"), "--window goes with --text"),
+        (("--detect-every", "5", "--model", "deva", "--raw-text"), "--raw-text goes with --text"),
+        (("--text", "a dog", "--detect-every", "5"), "--text and --detect-every both find the objects"),
+    ],
+)
+def test_options_of_another_way_to_name_objects_are_refused(cli: Cli, options: tuple[str, ...], said: str) -> None:
+    done = cli("propagate", "clip.mp4", *options)
+    assert done.status == 2 and said in done.err
+
+
+def test_defaults_of_every_run_may_say_what_one_does_not_need(cli: Cli, here: Path) -> None:
+    (here / "mugvos.toml").write_text("[propagate]\nvoting = 2\nwindow = 9\n")
+    assert cli("propagate", "clip.mp4", "--mask", "m.png", *FAST).status == 0
 
 
 def test_decoding_on_a_card(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

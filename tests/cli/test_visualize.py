@@ -290,6 +290,8 @@ def test_masks_from_standard_input(cli: Cli, here: Path, monkeypatch: pytest.Mon
         (["tracks.h5", "--gt", "tracks.h5", "-o", "x.mp4"], "--gt is for a report"),
         (["tracks.h5", "--clip", "dog"], "no clip dog: it has clip"),
         (["tracks.h5", "--track", "9"], "clip clip: no track 9: it has 1, 2"),
+        (["tracks.h5", "--track", "1", "--track", "9"], "clip clip: no track 9: it has 1, 2"),
+        (["two.h5", "-o", "x.png", "--track", "1", "--track", "9"], "2 clips: no track 9: they have 1"),
         (["tracks.h5", "-o", "-"], "pictures are not written to standard output"),
         (["tracks.h5", "--blank", "--video", "frames"], "--blank and --video exclude each other"),
         (["-", "--video", "-"], "masks and video cannot both come from standard input"),
@@ -331,6 +333,16 @@ def test_inputs_are_never_replaced(cli: Cli, here: Path, output: str) -> None:
     assert outcome.status == 2
     assert len(images("frames")) == FRAMES
     assert (here / "tracks.h5").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("video", ["frames/*.png", "list.txt", "frames/00000.png", "frames"])
+def test_pictures_that_are_read_are_never_replaced(cli: Cli, here: Path, video: str) -> None:
+    before = {file: file.read_bytes() for file in sorted((here / "frames").iterdir())}
+    (here / "list.txt").write_text("".join(f"frames/{file.name}\n" for file in before))
+    for output in ("frames", "frames/00000.png"):
+        outcome = cli("visualize", "tracks.h5", "--video", video, "-o", output, "--overwrite")
+        assert outcome.status == 2 and "is an input of this command" in outcome.err
+    assert {file: file.read_bytes() for file in (here / "frames").iterdir()} == before
 
 
 def test_a_damaged_frame_leaves_the_earlier_film(cli: Cli, here: Path) -> None:

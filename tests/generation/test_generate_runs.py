@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from generate_toys import QUICK, contents, write_sam, write_videos
 from pipeline_golden import frames
-from small_videos import write_frames
+from small_videos import scene, write_frames, write_video
 
 from engine.store import StoreReader, merge_stores
 from engine.video import VideoWriter
@@ -145,6 +145,15 @@ def test_other_parameters_are_refused(run: Callable[..., Any], tmp_path: Path) -
     assert run(tmp_path / "w", "-o", output, "--seed", 7, "--overwrite").status == 0
     done = run(tmp_path / "w", "-o", output, "--seed", 7)
     assert done.status == 2 and "exists already" in done.err
+
+
+def test_a_video_is_never_replaced(run: Callable[..., Any], tmp_path: Path) -> None:
+    video = tmp_path / "clip.mp4"
+    write_video(video, scene(2)[0])
+    before = video.read_bytes()
+    outcome = run(video, "-o", video, "--overwrite")
+    assert outcome.status == 2 and "is an input of this command" in outcome.err
+    assert video.read_bytes() == before
 
 
 def test_clips_of_a_length(run: Callable[..., Any], videos: Path, tmp_path: Path) -> None:
