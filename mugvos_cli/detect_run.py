@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
-from mugvos_cli.inputs import keep_inputs
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
 from mugvos_cli.propagate_run import profiled, refuse_profiled_graphs, target
+from mugvos_cli.targets import keep_inputs
 
 if TYPE_CHECKING:
     from engine.propagation.detecting_factory import DetectingOptions, MadeLoop

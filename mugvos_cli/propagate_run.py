@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
-from mugvos_cli.inputs import keep_inputs
 from mugvos_cli.interrupt import GO_ON, stoppable
 from mugvos_cli.lines import mask_lines
 from mugvos_cli.spots_run import asker_of, find_masks
+from mugvos_cli.targets import keep_inputs
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker

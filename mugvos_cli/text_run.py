@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugvos_cli import console
-from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.lines import mask_lines
+from mugvos_cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mugvos_cli import console
-from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.options import Device, Format, Overwrite, Precision, Video
+from mugvos_cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from engine.annotation.project import Project

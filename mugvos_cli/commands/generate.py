@@ -9,8 +9,8 @@ import typer
 from mugvos_cli import console
 from mugvos_cli.executing import EXECUTORS, chosen_executor, make_executor
 from mugvos_cli.generate_run import Sources, run_batch, sum_up, sum_up_failures
-from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.options import Device, Json, Overwrite, Precision, Seed, one_of
+from mugvos_cli.targets import refuse_inputs, refuse_other_kinds
 
 if TYPE_CHECKING:
     from engine.generation.plan import ClipTask, Split
@@ -239,6 +239,7 @@ def _checked(output: Path | None, videos: list[tuple[str, str]], executor: str) 
     if str(output) != "-" and output.is_dir():
         raise UsageError(f"{output} is a folder", "name a file, such as tracks.h5")
     refuse_inputs(output, [source for _, source in videos])
+    refuse_other_kinds(output)
     return output
 
 

@@ -10,6 +10,7 @@ from mugvos_cli import text_options as about_text
 from mugvos_cli.options import Device, Json, Model, Ndjson, Output, Overwrite, Precision, Seed, one_of
 from mugvos_cli.propagate_run import MaskRequest, limit_memory_of, one_stdout, run_masks, tracker_of
 from mugvos_cli.spots_run import asker_of
+from mugvos_cli.targets import refuse_other_kinds
 
 if TYPE_CHECKING:
     from engine.propagation.factory import MadeTracker
@@ -156,6 +157,7 @@ def propagate(
         chunk=chunk,
         seed=seed,
     )
+    refuse_other_kinds(output)
     _refuse_idle_options(ctx, text, detect_every)
     if text:
         if mask or point or box:

@@ -12,8 +12,8 @@ import typer
 
 from engine.errors import MugvosError, OutputError, PartialError, UsageError
 from mugvos_cli import console
-from mugvos_cli.inputs import refuse_inputs
 from mugvos_cli.options import Clip, Format, Output, Overwrite, Video
+from mugvos_cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from engine.rendering.bands import Layout

@@ -89,8 +89,17 @@ def test_inputs_are_never_replaced(cli: Cli, here: Path, kind: str) -> None:
     for name in before:
         given = ("--mask", "m.png", "--mask", "more=first.h5", *FAST, "--overwrite")
         done = cli("propagate", "clip.mp4", *given, kind, name)
-        assert done.status == 2 and f"{name}: is an input of this command" in done.err
+        no_store = kind == "-o" and not name.endswith(".h5")
+        words = "a mask store is written, which is no" if no_store else "is an input of this command"
+        assert done.status == 2 and f"{name}: {words}" in done.err
     assert {name: (here / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "film.GIF", "mask.png", "tracks.json", "lines.ndjson"])
+def test_a_store_is_not_called_like_something_else(cli: Cli, here: Path, name: str) -> None:
+    done = cli("propagate", "clip.mp4", "--mask", "m.png", "-o", name, *FAST)
+    assert done.status == 2 and f"name it {Path(name).stem}.h5; films and pictures are drawn" in done.err
+    assert not (here / name).exists()
 
 
 def test_the_profile_never_replaces_the_store(cli: Cli) -> None:

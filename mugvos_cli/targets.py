@@ -1,4 +1,4 @@
-"""What a command reads is never what it writes, whatever --overwrite says.
+"""What a command writes is never what it reads, whatever --overwrite says, and is called what it is.
 
 Knows paths, patterns and lists as users write them. Opens no video and no masks.
 """
@@ -7,7 +7,22 @@ import glob
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine.errors import OutputError
+from engine.errors import OutputError, UsageError
+
+_OTHERS = {".json", ".ndjson", ".jsonl", ".html", ".txt", ".zip"}
+
+
+def refuse_other_kinds(store: Path | None) -> None:
+    """Raises UsageError where a mask store would be called like a film, a picture or a list."""
+    from engine.video.container import VIDEO_SUFFIXES
+    from engine.video.stills import STILL_SUFFIXES
+
+    if store is not None and store.suffix.lower() in VIDEO_SUFFIXES | STILL_SUFFIXES | _OTHERS:
+        raise UsageError(
+            f"{store}: a mask store is written, which is no {store.suffix.lower()}",
+            f"name it {store.stem}.h5; films and pictures are drawn from it by mugvos visualize, other formats written "
+            "by mugvos convert",
+        )
 
 
 def refuse_inputs(target: Path | None, inputs: Iterable[str | Path | None]) -> None:
