@@ -103,8 +103,7 @@ def make_tracker(
         sam_options = sam_options or SAMOptions(exclusive=options.exclusive, chunk=options.chunk, seed=options.seed)
         made = asker or make_asker(sam_options.sam, device, precision, random_weights)
         return MadeTracker(make_sam_tracker(model, made, sam_options), model, made.weights, made.weights is None)
-    is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
-    name = None if is_file else _known(CATALOGUE[model].model if model in CATALOGUE else model)
+    name = check_model(model)
     path = None if random_weights else find_weights(model)
     system = _of_file(path) if name is None and path is not None else _of_name(name or _known(model))
     if system.terms and path is not None and not _is_ours(path):
@@ -187,6 +186,12 @@ def _of_file(path: Path) -> System:
 def _is_ours(path: Path) -> bool:
     """Whether a file was written by a training here: it says of what."""
     return path.suffix == ".safetensors" and bool(model_description(load_state_dict(path)[1], path))
+
+
+def check_model(model: str) -> str | None:
+    """The model's name, None for a file of weights. Raises UsageError for a name that no model has; opens nothing."""
+    is_file = Path(model).suffix in SUFFIXES or Path(model).is_file()
+    return None if is_file else _known(CATALOGUE[model].model if model in CATALOGUE else model)
 
 
 def _known(model: str) -> str:

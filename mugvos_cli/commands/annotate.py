@@ -134,11 +134,14 @@ def _models(
     from engine.annotation.workbench import Models
     from engine.errors import UsageError
     from engine.models.sam.config import CONFIGS
+    from engine.propagation.factory import check_model
     from engine.runtime.allocator import tune_allocator
     from engine.runtime.device import resolve_device
 
     if checkpoint is None and sam not in CONFIGS:
         raise UsageError(f"no SAM is called {sam!r}", f"use one of {', '.join(CONFIGS)}, or --checkpoint FILE")
+    for name in models:
+        check_model(name)
     tune_allocator()
     place = resolve_device(device)
     trackers = {Path(name).name: _tracker_maker(name, place, precision) for name in models}

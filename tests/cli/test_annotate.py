@@ -93,6 +93,7 @@ def test_finish_writes_what_a_crash_left(cli: Cli, tmp_path: Path) -> None:
         (["-"], "a store that is annotated is written again: name a file, not -"),
         (["tracks.h5", "--video", "gone.mp4"], "gone.mp4"),
         (["tracks.h5", "--video", "frames", "--sam", "sam-huge"], "no SAM is called 'sam-huge'"),
+        (["tracks.h5", "--video", "frames", "--model", "mmpm-tny"], "'mmpm-tny': did you mean mmpm-tiny?"),
         (["tracks.h5", "--video", "frames", "--host", "203.0.113.1"], "203.0.113.1:0 cannot be listened on"),
         (["tracks.h5", "--video", "frames", "--store", "copy.h5"], "are written into it, not into copy.h5"),
         (["frames", "--store", "frames/00000.png", "--overwrite"], "00000.png: is an input of this command"),
