@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from engine.errors import UsageError
 from mugvos_cli import console, evaluation_text
 from mugvos_cli.statistics_table import print_clip_statistics, print_statistics
+from mugvos_cli.targets import refuse_inputs
 
 if TYPE_CHECKING:
     from engine.evaluation import Comparison, Report
@@ -50,21 +51,22 @@ class Output:
     breakdown: bool
     overwrite: bool
 
-    def check(self, predictions: Sequence[str], truth: str, compare: bool = False) -> None:
+    def check(self, predictions: Sequence[str], asked: Asked, compare: bool = False) -> None:
         """Everything that can be refused before the work begins."""
-        _check_predictions(predictions, truth, compare)
+        _check_predictions(predictions, asked.truth, compare)
         if len(predictions) > 1 and (self.csv or self.davis_csv):
             raise UsageError("tables of tracks are written for one prediction", "leave out --csv and --davis-csv")
         if self.json and self.csv is not None and str(self.csv) == "-":
             raise UsageError("--json and --csv - would both be standard output", "name a file with --csv")
-        self._check_files()
+        self._check_files([*predictions, asked.truth, asked.meta, asked.unseen])
 
-    def _check_files(self) -> None:
+    def _check_files(self, inputs: Sequence[str | Path | None]) -> None:
         from engine.evaluation.table import davis_tables
         from engine.store.atomic import refuse_existing
 
         files = [file for file in (self.csv, self.html) if file is not None and str(file) != "-"]
         for file in (*files, *(davis_tables(self.davis_csv) if self.davis_csv is not None else ())):
+            refuse_inputs(file, inputs)
             refuse_existing(file, self.overwrite)
             _try_to_write(file)
 

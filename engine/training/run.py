@@ -33,7 +33,7 @@ from engine.training.settings import TrainSettings
 from engine.training.sgmg_task import check_settings, sgmg_task
 from engine.training.task import Task
 from engine.training.validation import Validation
-from engine.weights.convert import save_weights
+from engine.weights.convert import refuse_other_name, save_weights
 from engine.weights.load import load_state_dict
 from engine.weights.recognise import recognise, strict_load
 
@@ -218,6 +218,7 @@ def check(settings: TrainSettings, output: Path, overwrite: bool) -> None:
         raise UsageError(f"--objects {settings.objects}: bmvos learns from one object a clip", "leave --objects out")
     if output.is_dir():
         raise OutputError(f"{output}: is a folder", "name a file, such as model.safetensors")
+    refuse_other_name(output)
     if output.exists() and not overwrite:
         raise OutputError(f"{output}: exists already", "pass --overwrite to train it anew, or choose another -o")
     folder = output.parent

@@ -32,11 +32,21 @@ def save_weights(
 
 
 def convert_weights(source: str | Path, output: str | Path, overwrite: bool = False) -> str:
-    """Rewrite any readable checkpoint as safetensors; metadata is kept. Returns what it looks like."""
+    """Rewrite any readable checkpoint as safetensors; metadata is kept. Returns what it looks like.
+
+    Raises OutputError for an output of another name, which would be read as what it is not.
+    """
+    refuse_other_name(Path(output))
     state, metadata = load_state_dict(source)
     description = model_description(metadata, source) if METADATA_KEY in metadata else None
     save_weights(output, state, description, overwrite)
     return recognise(state)
+
+
+def refuse_other_name(output: Path) -> None:
+    """Raises OutputError for an output that is not called .safetensors."""
+    if output.suffix.lower() != ".safetensors":
+        raise OutputError(f"{output}: weights are written as safetensors", f"name it {output.stem}.safetensors")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -154,7 +154,7 @@ def evaluate(
         jobs=jobs or os.cpu_count() or 1,
     )
     output = run.Output(json_, per_frame, csv, davis_csv, html, per_track, worst, breakdown, overwrite)
-    output.check(predictions, truth, compare)
+    output.check(predictions, asked, compare)
     reports = run.compare(predictions, asked, output) if compare else [run.evaluate(predictions[0], asked, output)]
     _sum_up(reports, predictions)
     if not all(report.complete for report in reports):

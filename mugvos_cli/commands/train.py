@@ -8,6 +8,7 @@ from mugvos_cli import console
 from mugvos_cli import train_options as o
 from mugvos_cli.interrupt import stoppable
 from mugvos_cli.options import Device, Overwrite, Precision
+from mugvos_cli.targets import refuse_inputs
 from mugvos_cli.text_options import TextEncoder
 
 if TYPE_CHECKING:
@@ -216,6 +217,7 @@ def _run(
     from engine.training.run import check, open_data
     from engine.training.run import train as run
 
+    refuse_inputs(output, [*places["data"], *(place for name, place in places.items() if name != "data")])
     check(settings, output, overwrite)
     console.info(f"reading {', '.join(places['data'])}")
     clips = open_data(places["data"], settings, device, places["videos"], around.group, around.text_encoder)

@@ -151,6 +151,17 @@ def test_an_existing_csv_is_kept_unless_asked(cli: Run, tmp_path: Path) -> None:
     assert file.read_text().startswith("video,")
 
 
+@pytest.mark.parametrize("option", ["--csv", "--html"])
+def test_what_is_judged_is_never_replaced(cli: Run, tmp_path: Path, option: str) -> None:
+    tree, store = write_tracks(tmp_path / "t"), tmp_path / "t.h5"
+    assert cli("convert", tree, store).status == 0
+    before = store.read_bytes()
+    for predicted, truth in ((store, tree), (tree, store)):
+        done = cli("evaluate", predicted, "--gt", truth, option, store, "--overwrite")
+        assert done.status == 2 and "t.h5: is an input of this command" in done.err
+    assert store.read_bytes() == before
+
+
 def test_per_track_prints_a_row_for_each_track(cli: Run, tmp_path: Path) -> None:
     truth = write_tracks(tmp_path / "t")
     rows = cli("evaluate", truth, "--gt", truth, "--per-track").out.splitlines()

@@ -47,6 +47,15 @@ def test_training_on_what_was_propagated(cli: Cli) -> None:
     assert Path("w.safetensors").exists()
 
 
+@pytest.mark.parametrize(("name", "words"), [("tracks.h5", "is an input"), ("w.pth", "name it w.safetensors")])
+def test_weights_replace_no_data_and_are_called_what_they_are(cli: Cli, name: str, words: str) -> None:
+    assert cli("propagate", "clip.mp4", "--mask", "m.png", "--model", "dis", "-o", "tracks.h5").status == 0
+    before = Path("tracks.h5").read_bytes()
+    done = cli("train", "--data", "tracks.h5", "-o", name, "--overwrite", *SHORT)
+    assert done.status == 2 and words in done.err
+    assert Path("tracks.h5").read_bytes() == before
+
+
 @contextmanager
 def asked(work: str) -> Iterator[Callable[[], bool]]:
     """In place of `stoppable`: somebody has asked to stop."""
