@@ -196,9 +196,11 @@ def test_outputs_that_cannot_be_written(cli: Cli, here: Path) -> None:
 
 
 def test_an_output_that_exists(cli: Cli, here: Path) -> None:
+    (here / "w.safetensors").write_bytes(b"somebody's")
     before = contents(here)
     check_refused(cli("propagate", "clip.mp4", "--mask", "m.png", "--model", "dis", "-o", "out.h5"), "out.h5", "exists")
-    check_refused(cli("train", "--data", "synthetic", "-o", "out.h5"), "out.h5", "exists", "--overwrite")
+    done = cli("train", "--data", "synthetic", "-o", "w.safetensors")
+    check_refused(done, "w.safetensors", "exists", "--overwrite")
     assert contents(here) == before
 
 
