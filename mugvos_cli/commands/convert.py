@@ -8,6 +8,7 @@ import typer
 from engine.errors import PartialError, UsageError
 from mugvos_cli import console
 from mugvos_cli.options import FORMATS, Clip, Overwrite, completing, one_of
+from mugvos_cli.targets import refuse_inputs
 
 _SWITCHES = {"flatten": "davis", "predictions": "mugvos", "nested": "pipeline"}
 _IN_HELP = "A store, a tree of PNGs, JSON, NDJSON, or -. Several, or a folder of stores, are merged into one."
@@ -126,7 +127,8 @@ def _refuse_in_vain(output: str, target_format: str | None, more: dict[str, bool
 
 
 def _refuse_same(inputs: list[str], output: str) -> None:
-    """An output that is one of the inputs would be read and replaced at once."""
+    """An output that is one of the inputs would be read and replaced at once, and a folder with all that it holds."""
     for path in inputs:
         if "-" not in (path, output) and Path(output).exists() and Path(path).exists() and Path(path).samefile(output):
             raise UsageError(f"{output} is input and output at once", "write to another name")
+    refuse_inputs(Path(output), inputs)

@@ -110,6 +110,16 @@ def test_input_and_output_at_once(cli, store):
     assert store.read_bytes() == before
 
 
+def test_a_folder_that_holds_the_input_is_not_replaced(cli, store, tmp_path):
+    (tmp_path / "kept").mkdir()
+    listed = tmp_path / "kept" / "masks.json"
+    assert cli("convert", store, listed, "--to", "coco").status == 0
+    before = listed.read_bytes()
+    done = cli("convert", listed, listed.parent, "--to", "mugvos", "--overwrite")
+    assert done.status == 2 and "holds one" in done.err
+    assert listed.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("args", "part"),
     [
