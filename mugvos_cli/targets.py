@@ -9,15 +9,15 @@ from pathlib import Path
 
 from engine.errors import OutputError, UsageError
 
-_OTHERS = {".json", ".ndjson", ".jsonl", ".html", ".txt", ".zip"}
-
 
 def refuse_other_kinds(store: Path | None) -> None:
     """Raises UsageError where a mask store would be called like a film, a picture or a list."""
+    from engine.store import suffixes
     from engine.video.container import VIDEO_SUFFIXES
     from engine.video.stills import STILL_SUFFIXES
 
-    if store is not None and store.suffix.lower() in VIDEO_SUFFIXES | STILL_SUFFIXES | _OTHERS:
+    others = VIDEO_SUFFIXES | STILL_SUFFIXES | (suffixes.TRACKS - suffixes.STORE) | {".html", ".txt", ".zip"}
+    if store is not None and store.suffix.lower() in others:
         raise UsageError(
             f"{store}: a mask store is written, which is no {store.suffix.lower()}",
             f"name it {store.stem}.h5; films and pictures are drawn from it by mugvos visualize, other formats written "

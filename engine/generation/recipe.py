@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from engine.models.sam.config import SAMConfig
 
 
-_PROMPTS, _PROMPTS_BY_FLOW = 5, 1
-_KEEP_WARPED = 0.9
+_PROMPTS_BY_FLOW, _KEEP_WARPED = 1, 0.9
 """Where a SAM does not find masks again, flow carries tracks, and one prompt a frame asks whether SAM agrees."""
 
 
@@ -69,7 +68,7 @@ class Wishes:
             ),
             most_tracks=self.max_tracks,
             points=self.points,
-            prompts=self.prompts or (_PROMPTS_BY_FLOW if by_flow else _PROMPTS),
+            prompts=self.prompts or (_PROMPTS_BY_FLOW if by_flow else GenerateSettings.prompts),
             method=self.sampling,
             reseed_every=self.reseed_every,
             seed=self.seed,
